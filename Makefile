@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-2.0-only
+KERNELDIR ?= /lib/modules/$(shell uname -r)/build
+DESTDIR ?=
+PREFIX ?= /usr
+
+kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
+
+all: modules cli
+
+modules:
+	$(kbuild) modules
+
+cli:
+	$(MAKE) -C src/cli
+
+# What is loaded survives until the modules are loaded again.
+install: all
+	$(kbuild) modules_install
+	$(MAKE) -C src/cli install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+
+clean:
+	$(kbuild) clean
+	$(MAKE) -C src/cli clean
+
+unit:
+	$(MAKE) -C tests/unit run
+
+uapi:
+	$(MAKE) -C tests/uapi run
+
+static:
+	scripts/check-static
+
+test:
+	scripts/deps test
+	tests/run
+
+demo:
+	scripts/demo
+
+bench:
+	scripts/deps test
+	scripts/bench
+
+.PHONY: all modules cli install clean unit uapi static test demo bench

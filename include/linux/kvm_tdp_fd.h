@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_KVM_TDP_FD_H
+#define _LINUX_KVM_TDP_FD_H
+
+/*
+ * What an importer sees of an exported TDP: the second-stage address space
+ * (GPA -> HPA) of a KVM guest, kept by kvm_tdp.ko as a page table in the
+ * hardware's format.  Names and signatures are those of patch 01 of the series
+ * "[RFC PATCH 00/42] Sharing KVM TDP to IOMMU" (December 2023); a driver
+ * written against that series builds against this header.
+ *
+ * The order of use is get, get_metadata, register_importer, then walk the
+ * table from root_hpa and call fault for what is not there; unregister_importer
+ * and put, in this order, at the end.
+ *
+ * A translation read from the table is good until an invalidate that covers it
+ * *returns*.  Register before the first read of the table.
+ */
+
+#include <linux/types.h>
+#include <linux/mm.h>
+
+struct kvm_exported_tdp;
+struct kvm_exported_tdp_ops;
+struct kvm_tdp_importer_ops;
+
+/**
+ * struct kvm_tdp_fd - one open TDP fd
+ * @file: the file behind the fd; kvm_tdp_fd_get() took a reference on it
+ * @ops: what can be asked of the table; set before the fd can be seen, constant
+ * @priv: the exporter's own
+ *
+ * Lives as long as its file.  An open TDP fd keeps the VM's struct kvm, the
+ * exporting module and the table root; it does not keep the guest's memory or
+ * the VMM's mm, so every translation may be invalidated at any time.
+ */
+struct kvm_tdp_fd {
+	struct file *file;
+	const struct kvm_exported_tdp_ops *ops;
+
+	struct kvm_exported_tdp *priv;
+};
+
+/**
+ * kvm_tdp_fd_get() - find the TDP fd object behind a file descriptor
+ * @fd: descriptor number in the table of the calling process; 0 is a valid one
+ *
+ * Context: process context of the process that owns @fd.
+ * Return: the object with a reference taken on its file, to be dropped with
+ * kvm_tdp_fd_put(); ERR_PTR(-EBADF) if @fd is not open; ERR_PTR(-EINVAL) if it
+ * is open but not a TDP fd.  Never NULL.
+ */
+struct kvm_tdp_fd *kvm_tdp_fd_get(int fd);
+
+/**
+ * kvm_tdp_fd_put() - drop a reference taken with kvm_tdp_fd_get()
+ * @tdp_fd: the object
+ *
+ * If this is the last reference, whatever is still registered through the fd
+ * receives a final invalidate(0, -1) and is unregistered.
+ *
+ * Context: any context in which fput() is allowed.
+ */
+void kvm_tdp_fd_put(struct kvm_tdp_fd *tdp_fd);
+
+/**
+ * struct kvm_tdp_fault_type - the access a fault asks for; at least one bit
+ * @read: the importer wants to read
+ * @write: the importer wants to write
+ * @exec: the importer wants to fetch instructions
+ */
+struct kvm_tdp_fault_type {
+	u32 read:1;
+	u32 write:1;
+	u32 exec:1;
+};
+
+/**
+ * struct kvm_exported_tdp_ops - what can be asked of an exported TDP
+ * @register_importer: Start delivery of @ops->invalidate(@importer_data, ...).
+ *	Process context, may sleep.  0; -EINVAL @ops or its invalidate is NULL;
+ *	-EBUSY this TDP fd has these ops registered already; -ENOMEM.
+ *	Invalidations that begin after it returned are delivered; the table may
+ *	hold entries from before.
+ * @unregister_importer: Stop delivery.  Process context, sleeps until running
+ *	callbacks have returned: afterwards none runs nor will run.  Unknown
+ *	@ops are ignored.  Not to be called from a callback.
+ * @fault: Map one 4K page.  @mm is the VM's mm (as the importer knows it, to
+ *	show that it means this VM), @gfn the guest frame number, in units of
+ *	4K.  Process context, may sleep (swap-in, userfaultfd); may be called
+ *	by any thread, a kthread included, and concurrently.  Optional: an
+ *	importer has to cope with NULL.  Returns
+ *	0 if the table granted the access at some instant after the call began
+ *	(it may be gone by the time the importer looks: call again);
+ *	-EINVAL no access bit, NULL argument, or @mm is not the VM's;
+ *	-EPERM the mm is exiting;
+ *	-EFAULT no guest RAM there (no slot, private slot, beyond the table's
+ *	reach, memory that has no struct page, unmapped in the VMM);
+ *	-EACCES a write to memory that is read-only in the slot or in the VMM;
+ *	-EHWPOISON the page is poisoned; -ENOMEM; -EINTR fatal signal;
+ *	-EAGAIN the time bound for retries is spent, try again later.
+ * @get_metadata: A pointer to struct kvm_exported_tdp_meta_vmx or _svm, told
+ *	apart by their first member (asm/kvm_exported_tdp.h), or an ERR_PTR.
+ *	Constant, and valid until the last put.  Any context.
+ */
+struct kvm_exported_tdp_ops {
+	int (*register_importer)(struct kvm_tdp_fd *tdp_fd,
+				 struct kvm_tdp_importer_ops *ops,
+				 void *importer_data);
+
+	void (*unregister_importer)(struct kvm_tdp_fd *tdp_fd,
+				    struct kvm_tdp_importer_ops *ops);
+
+	int (*fault)(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm,
+		     unsigned long gfn, struct kvm_tdp_fault_type type);
+
+	void *(*get_metadata)(struct kvm_tdp_fd *tdp_fd);
+};
+
+/**
+ * struct kvm_tdp_importer_ops - what an importer provides
+ * @invalidate: Translations of guest physical bytes [@start, @start + @size)
+ *	are void.  @start and @size are multiples of 4096; (0, -1) means all.
+ *	When it returns, the importer must hold no translation of the range
+ *	and have no access through one in flight: the memory is reused then.
+ *	It may cover more than was mapped.  Table pages may be freed (after an
+ *	RCU grace period), so cached non-leaf entries of the range go as well.
+ *
+ *	Context: atomic; KVM's mmu_lock may be held, and preemption may be off
+ *	on PREEMPT_RT too.  It must not sleep, allocate with GFP_KERNEL, touch
+ *	user memory, nor call register, unregister, fault or put; its locks
+ *	are raw_spinlock_t.  It may run on several CPUs at once.
+ */
+struct kvm_tdp_importer_ops {
+	void (*invalidate)(void *data, unsigned long start, unsigned long size);
+};
+
+#endif /* _LINUX_KVM_TDP_FD_H */

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+#ifndef _UAPI_LINUX_KVM_TDP_H
+#define _UAPI_LINUX_KVM_TDP_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/**
+ * DOC: /dev/kvm_tdp and TDP fds
+ *
+ * KVM_CREATE_TDP_FD on /dev/kvm_tdp takes a VM fd and returns a TDP fd; the
+ * other ioctls are issued on a TDP fd.
+ *
+ * Every struct begins with @size, set by the caller to sizeof of the struct it
+ * was compiled with.  A newer kernel takes the missing tail of a smaller struct
+ * as zero and writes back no more than @size bytes; an older kernel accepts a
+ * larger struct if what it does not know is zero.  Reserved members, unknown
+ * flags and padding must be zero.
+ *
+ * Errors common to all ioctls:
+ *  - ENOTTY: unknown number.
+ *  - EFAULT: the struct cannot be read, or not be written back.
+ *  - EINVAL: @size smaller than the first version of the struct, an unknown
+ *    flag, a reserved member that is not zero.
+ *  - E2BIG: the struct is larger than known here and its tail is not zero.
+ *
+ * GPAs and lengths are in bytes and multiples of 4096.  Host physical addresses
+ * are returned to callers with CAP_SYS_ADMIN, and as 0 to all others.
+ */
+
+#define KVM_TDP_IOC_TYPE	0xAE	/* KVM's own */
+
+#define KVM_CREATE_TDP_FD	_IO(KVM_TDP_IOC_TYPE, 0xe4)
+#define KVM_TDP_GET_INFO	_IO(KVM_TDP_IOC_TYPE, 0xe5)
+#define KVM_TDP_PREFAULT	_IO(KVM_TDP_IOC_TYPE, 0xe6)
+#define KVM_TDP_READ_MAP	_IO(KVM_TDP_IOC_TYPE, 0xe7)
+#define KVM_TDP_GET_STATS	_IO(KVM_TDP_IOC_TYPE, 0xe8)
+
+/**
+ * struct kvm_create_tdp_fd - KVM_CREATE_TDP_FD, on /dev/kvm_tdp
+ * @size: sizeof(struct kvm_create_tdp_fd)
+ * @vm_fd: in: the VM, as KVM_CREATE_VM returned it (or a duplicate, passed
+ *	over a socket or taken with pidfd_getfd())
+ * @as_id: in: address space; 0 normal, 1 SMM
+ * @mode: in: must be 0
+ * @flags: in: must be 0
+ * @fd: out: the TDP fd, close-on-exec; written on success only
+ * @pad: must be 0
+ *
+ * All TDP fds of one VM and @as_id share one table.  The fd keeps the VM's
+ * kernel object alive, not its memory; it may be passed to other processes.
+ *
+ * Returns 0, or -1 with errno
+ *  - EBADF: @vm_fd is not open.
+ *  - EINVAL: @vm_fd is not a VM; @as_id out of range; @mode, @flags or @pad.
+ *  - EIO: the caller does not run in the VM's address space (the process that
+ *    created the VM) and lacks CAP_SYS_PTRACE.
+ *  - EOPNOTSUPP: KVM runs without EPT/NPT, or the VM's memory is not the
+ *    host's to share.
+ *  - ENODEV: the VM, or the process it belongs to, is going away.
+ *  - EBUSY: the hooks into KVM cannot be armed (kernel.ftrace_enabled is 0).
+ *  - ENOMEM, EMFILE, ENFILE.
+ */
+struct kvm_create_tdp_fd {
+	__u32 size;
+	__s32 vm_fd;
+	__u32 as_id;
+	__u32 mode;
+	__u32 flags;
+	__s32 fd;
+	__u32 pad[2];
+};
+
+/* kvm_tdp_info.type: format of the table */
+#define KVM_TDP_FORMAT_EPT	1
+#define KVM_TDP_FORMAT_NPT	2
+
+/**
+ * struct kvm_tdp_info - KVM_TDP_GET_INFO: what importers are told
+ * @size: sizeof(struct kvm_tdp_info)
+ * @flags: in: must be 0
+ * @type: out: KVM_TDP_FORMAT_*
+ * @level: out: levels of the table, 4 or 5
+ * @max_huge_page_level: out: largest leaf: 1 = 4K, 2 = 2M, 3 = 1G
+ * @as_id: out: address space
+ * @root_hpa: out: host physical address of the root; 0 without CAP_SYS_ADMIN
+ * @rsvd_bits_mask: out: [bit 7 of an entry][level - 1]: bits never set
+ *
+ * Constant for the life of the TDP fd.
+ */
+struct kvm_tdp_info {
+	__u32 size;
+	__u32 flags;
+	__u32 type;
+	__u32 level;
+	__u32 max_huge_page_level;
+	__u32 as_id;
+	__aligned_u64 root_hpa;
+	__aligned_u64 rsvd_bits_mask[2][5];
+};
+
+/* Access to ask for or found; read is implied by the others. */
+#define KVM_TDP_ACCESS_READ	(1U << 0)
+#define KVM_TDP_ACCESS_WRITE	(1U << 1)
+#define KVM_TDP_ACCESS_EXEC	(1U << 2)
+
+/**
+ * struct kvm_tdp_prefault - KVM_TDP_PREFAULT: map a range of guest memory
+ * @size: sizeof(struct kvm_tdp_prefault)
+ * @flags: in: must be 0
+ * @gpa: in: start; out: first byte not done
+ * @length: in: bytes to do; out: bytes left
+ * @access: in: KVM_TDP_ACCESS_*, at least one
+ * @pad: must be 0
+ *
+ * Returns 0 if any part was done, with @gpa and @length pointing at what is
+ * left: as long as @length is not 0, issue the ioctl again with the same
+ * struct.  Each page was mapped at some instant; it may be gone again.
+ *
+ * If nothing was done, -1 with errno
+ *  - EINVAL: @gpa or @length is not a multiple of 4096, the range wraps, or
+ *    @access names no or an unknown access.
+ *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot, or
+ *    unmapped in the VMM).
+ *  - EACCES: write access to memory that is read-only in the slot or the VMM.
+ *  - EHWPOISON: the page is poisoned.
+ *  - EPERM: the VM's process is exiting.
+ *  - EINTR: a fatal signal is pending.
+ *  - EAGAIN: the host keeps invalidating the range; try again.
+ *  - ENOMEM.
+ */
+struct kvm_tdp_prefault {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__u32 access;
+	__u32 pad;
+};
+
+/**
+ * struct kvm_tdp_run - a run of like leaves
+ * @gpa: guest physical address of the first byte
+ * @length: bytes
+ * @hpa: host physical address of the first byte; the run is contiguous there
+ *	too.  0 without CAP_SYS_ADMIN, and then runs are joined without regard
+ *	to host addresses.
+ * @access: KVM_TDP_ACCESS_* that the table grants
+ * @level: level of each leaf: 1 = 4K, 2 = 2M, 3 = 1G
+ */
+struct kvm_tdp_run {
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 hpa;
+	__u32 access;
+	__u32 level;
+};
+
+/**
+ * struct kvm_tdp_map - KVM_TDP_READ_MAP: what the table maps now
+ * @size: sizeof(struct kvm_tdp_map)
+ * @flags: in: must be 0
+ * @gpa: in: start; out: where to go on
+ * @length: in: bytes to look at; out: bytes not yet looked at.  A range that
+ *	reaches beyond the table's last address is cut there.
+ * @runs: in: user pointer to an array of struct kvm_tdp_run
+ * @nr_runs: in: room in the array; out: runs written
+ * @pad: must be 0
+ *
+ * Holes are left out; the first and the last run are clipped to the range.
+ * Returns 0; while @length is not 0, set @nr_runs and issue the ioctl again
+ * (@nr_runs may come back as 0 with @length not 0).  The table may change
+ * meanwhile: each run was true at some instant.
+ *
+ * -1 with errno
+ *  - EINVAL: @gpa or @length is not a multiple of 4096, the range wraps,
+ *    or @nr_runs is 0.
+ *  - EFAULT: @runs cannot be written.
+ *  - EINTR: a fatal signal is pending.
+ *  - ENOMEM.
+ */
+struct kvm_tdp_map {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 runs;
+	__u32 nr_runs;
+	__u32 pad;
+};
+
+/**
+ * struct kvm_tdp_stats - KVM_TDP_GET_STATS: counters of the shared table
+ * @size: sizeof(struct kvm_tdp_stats)
+ * @flags: in: must be 0
+ * @leaves: now: leaves at level 1 (4K), 2 (2M), 3 (1G)
+ * @table_pages: now: table pages, the root and those waiting to be freed
+ *	included, the pool not
+ * @pool_pages: now: zeroed table pages in reserve
+ * @importers: now: registered importers
+ * @faults: calls of fault, from importers and prefault; a call may map more
+ *	than one page
+ * @faults_spurious: of those, found mapped already
+ * @faults_failed: of those, answered with an error
+ * @retries: times a fault had to start over because the host was invalidating
+ * @entries_set: leaves written since creation
+ * @entries_zapped: leaves removed since creation
+ * @replaced: leaves or tables removed to make room for a larger or smaller leaf
+ * @invalidations: notices of the host that touched guest memory
+ * @invalidations_sent: invalidate callbacks made, one per importer and range
+ * @slot_zaps: memslots deleted or moved
+ *
+ * All members are shared by the fds of one table.
+ */
+struct kvm_tdp_stats {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 leaves[3];
+	__aligned_u64 table_pages;
+	__aligned_u64 pool_pages;
+	__aligned_u64 importers;
+	__aligned_u64 faults;
+	__aligned_u64 faults_spurious;
+	__aligned_u64 faults_failed;
+	__aligned_u64 retries;
+	__aligned_u64 entries_set;
+	__aligned_u64 entries_zapped;
+	__aligned_u64 replaced;
+	__aligned_u64 invalidations;
+	__aligned_u64 invalidations_sent;
+	__aligned_u64 slot_zaps;
+};
+
+#endif /* _UAPI_LINUX_KVM_TDP_H */

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Exported TDPs: one per (VM, address space), found or created, shared by all
+ * TDP fds of that pair, gone with the last of them.
+ *
+ * A TDP is on the list, and its notifier and the hooks are armed, before any
+ * fault can fill it, and until nothing can any more.
+ */
+
+#include <linux/hashtable.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "hooks.h"
+#include "kvm.h"
+
+static DEFINE_MUTEX(ktdp_exports_lock);
+static DEFINE_HASHTABLE(ktdp_exports, 6);	/* ktdp_exports_lock; readers: RCU */
+
+/* Any but zero-sized: what the caller may rely on is in its own context. */
+struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id)
+{
+	struct kvm_exported_tdp *tdp;
+
+	hash_for_each_possible_rcu(ktdp_exports, tdp, node, (unsigned long)kvm,
+				   lockdep_is_held(&ktdp_exports_lock)) {
+		if (tdp->kvm == kvm && tdp->as_id == as_id)
+			return tdp;
+	}
+	return NULL;
+}
+
+typedef void (*ktdp_mirror_op)(struct ktdp_mirror *mirror, u64 start, u64 end,
+			       struct ktdp_zap *zap);
+
+/*
+ * Take access away from [@start, @end), and return when every importer knows.
+ *
+ * Nothing found is not enough to stay silent: another CPU may have cleared the
+ * same entries and not yet have told the importers.  Then tell them here too,
+ * rather than wait.
+ */
+static void ktdp_export_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
+			       ktdp_mirror_op op)
+{
+	struct ktdp_zap zap = {};
+
+	raw_spin_lock(&tdp->mirror.lock);
+	op(&tdp->mirror, start, end, &zap);
+	/* Acquire: pairs with the release below, callbacks done is zero seen. */
+	if (!zap.end && !atomic_read_acquire(&tdp->notifying)) {
+		raw_spin_unlock(&tdp->mirror.lock);
+		return;
+	}
+	atomic_inc(&tdp->notifying);
+	raw_spin_unlock(&tdp->mirror.lock);
+
+	if (zap.end) {
+		start = min(start, zap.start);
+		end = max(end, zap.end);
+	}
+	if (end >= ktdp_gfn_end(tdp->mirror.fmt.level))
+		ktdp_importers_invalidate(tdp, 0, -1UL);
+	else
+		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
+					  (end - start) << PAGE_SHIFT);
+	atomic_dec_return_release(&tdp->notifying);
+	ktdp_pool_free_zapped(tdp, &zap);
+}
+
+/**
+ * ktdp_export_zap() - remove all leaves that touch a range of guest frames
+ * @tdp: the exported TDP
+ * @start: first gfn
+ * @end: gfn behind the last one
+ *
+ * Context: atomic or not; no lock of ours held.
+ */
+void ktdp_export_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
+{
+	ktdp_export_revoke(tdp, start, end, ktdp_mirror_zap);
+}
+
+/* As ktdp_export_zap(), but only write access goes. */
+void ktdp_export_wrprot(struct kvm_exported_tdp *tdp, u64 start, u64 end)
+{
+	ktdp_export_revoke(tdp, start, end, ktdp_mirror_wrprot);
+}
+
+void ktdp_export_zap_all(struct kvm_exported_tdp *tdp)
+{
+	ktdp_export_zap(tdp, 0, ktdp_gfn_end(tdp->mirror.fmt.level));
+}
+
+static void ktdp_export_init_meta(struct kvm_exported_tdp *tdp)
+{
+	const struct ktdp_fmt *fmt = &tdp->mirror.fmt;
+	struct kvm_exported_tdp_meta_vmx *vmx = &tdp->meta.vmx;
+
+	/* Type apart, the two structs are the same. */
+	BUILD_BUG_ON(sizeof(tdp->meta.vmx) != sizeof(tdp->meta.svm));
+	BUILD_BUG_ON(sizeof(vmx->rsvd_bits_mask) != sizeof(fmt->rsvd));
+	vmx->type = fmt->type;
+	vmx->level = fmt->level;
+	vmx->root_hpa = ktdp_table_hpa(tdp->mirror.root);
+	vmx->max_huge_page_level = fmt->max_leaf_level;
+	memcpy(vmx->rsvd_bits_mask, fmt->rsvd, sizeof(fmt->rsvd));
+}
+
+static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
+{
+	struct kvm_exported_tdp *tdp;
+	int ret;
+
+	tdp = kzalloc(sizeof(*tdp), GFP_KERNEL_ACCOUNT);
+	if (!tdp)
+		return ERR_PTR(-ENOMEM);
+	tdp->kvm = kvm;
+	tdp->as_id = as_id;
+	tdp->hmm.mm = kvm->mm;
+	ktdp_importers_init(tdp);
+	ret = ktdp_kvm_init_fmt(kvm, &tdp->mirror.fmt);
+	if (ret)
+		goto err_free;
+	ret = init_srcu_struct(&tdp->importers_srcu);
+	if (ret)
+		goto err_free;
+	ret = ktdp_pool_init(tdp);
+	if (ret)
+		goto err_cleanup_srcu;
+	ktdp_export_init_meta(tdp);
+	ret = ktdp_notifier_register(tdp);
+	if (ret)
+		goto err_pool_exit;
+	return tdp;
+
+err_pool_exit:
+	ktdp_pool_exit(tdp);
+err_cleanup_srcu:
+	cleanup_srcu_struct(&tdp->importers_srcu);
+err_free:
+	kfree(tdp);
+	return ERR_PTR(ret);
+}
+
+static void ktdp_export_free(struct kvm_exported_tdp *tdp)
+{
+	ktdp_notifier_unregister(tdp);
+	ktdp_export_zap_all(tdp);
+	ktdp_pool_exit(tdp);
+	WARN_ON_ONCE(!list_empty(&tdp->importers));
+	cleanup_srcu_struct(&tdp->importers_srcu);
+	kfree(tdp);
+}
+
+/* On success the reference of the caller on @kvm is the export's. */
+static struct kvm_exported_tdp *ktdp_export_create(struct kvm *kvm, u32 as_id)
+{
+	struct kvm_exported_tdp *tdp;
+	int ret;
+
+	lockdep_assert_held(&ktdp_exports_lock);
+	ret = ktdp_hooks_get();
+	if (ret)
+		return ERR_PTR(ret);
+	ret = -ENODEV;
+	if (!mmget_not_zero(kvm->mm))
+		goto err_put_hooks;
+	tdp = ktdp_export_alloc(kvm, as_id);
+	mmput(kvm->mm);
+	ret = PTR_ERR_OR_ZERO(tdp);
+	if (ret)
+		goto err_put_hooks;
+	tdp->users = 1;
+	hash_add_rcu(ktdp_exports, &tdp->node, (unsigned long)kvm);
+	return tdp;
+
+err_put_hooks:
+	ktdp_hooks_put();
+	return ERR_PTR(ret);
+}
+
+/**
+ * ktdp_export_get() - find or create the exported TDP of a VM
+ * @kvm: the VM; the reference of the caller is consumed, on error too
+ * @as_id: address space, in range
+ *
+ * Context: process context, may sleep.
+ * Return: the TDP with one user more, or ERR_PTR: -ENOMEM, -ENODEV the mm is
+ * exiting, -EOPNOTSUPP, -EBUSY as ktdp_hooks_get().
+ */
+struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id)
+{
+	struct kvm_exported_tdp *tdp;
+
+	mutex_lock(&ktdp_exports_lock);
+	tdp = ktdp_export_find_rcu(kvm, as_id);
+	if (!tdp) {
+		tdp = ktdp_export_create(kvm, as_id);
+		mutex_unlock(&ktdp_exports_lock);
+		if (IS_ERR(tdp))
+			kvm_put_kvm(kvm);
+		return tdp;
+	}
+	/* What exists is of no use to anybody once the mm is gone. */
+	if (mmget_not_zero(kvm->mm)) {
+		tdp->users++;
+		mmput_async(kvm->mm);
+	} else {
+		tdp = ERR_PTR(-ENODEV);
+	}
+	mutex_unlock(&ktdp_exports_lock);
+	kvm_put_kvm(kvm);
+	return tdp;
+}
+
+void ktdp_export_put(struct kvm_exported_tdp *tdp)
+{
+	struct kvm *kvm = tdp->kvm;
+
+	might_sleep();
+	mutex_lock(&ktdp_exports_lock);
+	if (--tdp->users) {
+		mutex_unlock(&ktdp_exports_lock);
+		return;
+	}
+	hash_del_rcu(&tdp->node);
+	mutex_unlock(&ktdp_exports_lock);
+
+	/* Handlers of hooks that found it have returned. */
+	synchronize_rcu();
+	ktdp_export_free(tdp);
+	ktdp_hooks_put();
+	kvm_put_kvm(kvm);
+}
+
+void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
+{
+	struct ktdp_mirror *mirror = &tdp->mirror;
+	int i;
+
+	raw_spin_lock(&mirror->lock);
+	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
+		st->leaves[i] = mirror->root->leaves[i];
+	st->table_pages = 1 + mirror->nr_linked -
+			  atomic_long_read(&tdp->nr_freed);
+	st->pool_pages = mirror->nr_pool;
+	st->entries_set = mirror->entries_set;
+	st->entries_zapped = mirror->entries_zapped;
+	st->replaced = mirror->replaced;
+	raw_spin_unlock(&mirror->lock);
+
+	st->importers = atomic64_read(&tdp->stat.importers);
+	st->faults = atomic64_read(&tdp->stat.faults);
+	st->faults_spurious = atomic64_read(&tdp->stat.faults_spurious);
+	st->faults_failed = atomic64_read(&tdp->stat.faults_failed);
+	st->retries = atomic64_read(&tdp->stat.retries);
+	st->invalidations = atomic64_read(&tdp->stat.invalidations);
+	st->invalidations_sent = atomic64_read(&tdp->stat.invalidations_sent);
+	st->slot_zaps = atomic64_read(&tdp->stat.slot_zaps);
+}

@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * fault and prefault: memslot, host pages by hmm_range_fault(), commit.
+ *
+ * The commit is valid because of two checks, both made under mirror.lock and
+ * kvm->srcu: nothing was or is being invalidated (notifier.c), and the slot is
+ * the one that the host address was computed from.
+ *
+ * Neither lock nor SRCU section is held while pages are found: that may wait
+ * for swap, or for a userfaultfd handler that issues memslot ioctls.
+ *
+ * hmm_range_fault() wants an interval notifier and reads only its mm and its
+ * sequence number; the real check is ours, so a private one is given that is
+ * never inserted and never changes.
+ */
+
+#include <linux/hmm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/userfaultfd_k.h>
+
+#include "kvm.h"
+
+static_assert(__same_type(((struct mmu_interval_notifier *)NULL)->invalidate_seq,
+			  ((struct hmm_range *)NULL)->notifier_seq));
+
+#define KTDP_RETRY_TIMEOUT	HZ	/* of retries, not of waiting for pages */
+#define KTDP_RETRY_SPINS	4
+#define KTDP_SLOW_ROUNDS	8
+#define KTDP_WINDOW		KTDP_ENTRIES	/* 2M of 4K pages */
+
+struct ktdp_fault {
+	struct kvm_exported_tdp *tdp;
+	u64 gfn;
+	unsigned long nr;	/* pages wanted, within one 2M window */
+	bool write;
+	unsigned long *pfns;	/* room for nr */
+
+	/* one attempt */
+	struct ktdp_slot slot;
+	unsigned long hva;
+	unsigned long seq;
+	u64 done;		/* pages mapped, or found mapped, from gfn on */
+
+	/* all attempts */
+	unsigned long deadline;	/* jiffies; 0 before the first retry */
+	unsigned int tries;
+	unsigned int slow_rounds;
+};
+
+/*
+ * Make the page present as a vCPU would: with the lock dropped where the fault
+ * has to wait for user space, and with an error that says why not.
+ */
+static int ktdp_fault_slow(struct ktdp_fault *f)
+{
+	struct mm_struct *mm = ktdp_mm(f->tdp);
+	unsigned int flags = FOLL_HWPOISON | (f->write ? FOLL_WRITE : 0);
+	unsigned long begun = jiffies;
+	int locked = 1;
+	long ret;
+
+	if (f->slow_rounds++ == KTDP_SLOW_ROUNDS)
+		return -EFAULT;
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	ret = get_user_pages_remote(mm, f->hva, 1, flags, NULL, NULL, &locked);
+	if (locked)
+		mmap_read_unlock(mm);
+	if (f->deadline)
+		f->deadline += jiffies - begun;
+	if (ret < 0)
+		return ret == -ERESTARTSYS ? -EINTR : ret;
+	return 0;
+}
+
+/* Check what the VMA allows, and cut the window to it. */
+static int ktdp_fault_vma(struct ktdp_fault *f, bool *uffd)
+{
+	struct vm_area_struct *vma = vma_lookup(ktdp_mm(f->tdp), f->hva);
+
+	if (!vma || !(vma->vm_flags & VM_READ) ||
+	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EFAULT;
+	if (f->write && !(vma->vm_flags & VM_WRITE))
+		return -EACCES;
+	f->nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
+	*uffd = userfaultfd_armed(vma);
+	return 0;
+}
+
+/* With userfaultfd no page is faulted in here, so some may be missing. */
+static bool ktdp_fault_pfns_ok(const struct ktdp_fault *f)
+{
+	unsigned long need = HMM_PFN_VALID | (f->write ? HMM_PFN_WRITE : 0);
+	unsigned long i;
+
+	for (i = 0; i < f->nr; i++) {
+		if ((f->pfns[i] & (need | HMM_PFN_ERROR)) != need)
+			return false;
+	}
+	return true;
+}
+
+/* -EDOM: take the slow way for the first page. */
+static int ktdp_fault_pfns(struct ktdp_fault *f)
+{
+	struct mm_struct *mm = ktdp_mm(f->tdp);
+	struct hmm_range range = {
+		.notifier = &f->tdp->hmm,
+		.notifier_seq = f->tdp->hmm.invalidate_seq,
+		.start = f->hva,
+		.hmm_pfns = f->pfns,
+	};
+	bool uffd;
+	int ret;
+
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	ret = ktdp_fault_vma(f, &uffd);
+	if (!ret) {
+		range.end = f->hva + (f->nr << PAGE_SHIFT);
+		if (!uffd)
+			range.default_flags = HMM_PFN_REQ_FAULT |
+					(f->write ? HMM_PFN_REQ_WRITE : 0);
+		ret = hmm_range_fault(&range);
+		if (ret == -EFAULT || (uffd && !ret && !ktdp_fault_pfns_ok(f)))
+			ret = -EDOM;
+	}
+	mmap_read_unlock(mm);
+	if (ret == -EPERM)
+		return -EACCES;
+	return ret == -EBUSY ? -EAGAIN : ret;
+}
+
+/*
+ * The largest leaf that the host's mapping, the slot's bounds and the
+ * alignment of all three addresses allow.
+ */
+static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
+			    unsigned long hva, u64 pfn, unsigned int order)
+{
+	const struct ktdp_slot *slot = &f->slot;
+	int level = f->tdp->mirror.fmt.max_leaf_level;
+
+	for (; level > KTDP_LEVEL_4K; level--) {
+		u64 mask = ktdp_level_mask(level);
+
+		if (order >= 9 * (level - 1) &&
+		    !((gfn ^ pfn) & mask) &&
+		    !((gfn ^ (hva >> PAGE_SHIFT)) & mask) &&
+		    (gfn & ~mask) >= slot->base_gfn &&
+		    (gfn | mask) < slot->base_gfn + slot->npages)
+			break;
+	}
+	return level;
+}
+
+/*
+ * The host believes a page clean that is not dirty in its own page tables, and
+ * a device's store leaves no mark there.  So a page is dirty from when it is
+ * mapped writable; to clean it the host has to invalidate it first.
+ */
+static void ktdp_fault_mark_dirty(u64 pfn)
+{
+	struct folio *folio = page_folio(pfn_to_page(pfn));
+
+	if (!folio_test_dirty(folio) && !folio_test_reserved(folio) &&
+	    !folio_is_zone_device(folio))
+		folio_set_dirty(folio);
+}
+
+/* Map the leaf with page @i of the window; f->done becomes the page behind. */
+static int ktdp_fault_commit_leaf(struct ktdp_fault *f, struct ktdp_cursor *cur,
+				  unsigned long i)
+{
+	unsigned long hva = f->hva + (i << PAGE_SHIFT);
+	unsigned long hmm_pfn = f->pfns[i];
+	u64 gfn = f->gfn + i, pfn = hmm_pfn & ~HMM_PFN_FLAGS, mask;
+	bool writable = (hmm_pfn & HMM_PFN_WRITE) &&
+			!ktdp_slot_is_readonly(&f->slot) &&
+			!ktdp_slot_is_logged(&f->slot);
+	int level = ktdp_fault_level(f, gfn, hva, pfn,
+				     hmm_pfn_to_map_order(hmm_pfn));
+	int ret;
+
+	mask = ktdp_level_mask(level);
+	hva &= ~(mask << PAGE_SHIFT);
+	if (ktdp_notifier_retry(f->tdp, f->seq, hva,
+				hva + ((mask + 1) << PAGE_SHIFT)))
+		return -EAGAIN;
+	if (writable)
+		ktdp_fault_mark_dirty(pfn);
+	ret = ktdp_mirror_map(cur, gfn & ~mask, level, pfn & ~mask, writable);
+	if (ret && ret != -EEXIST)
+		return ret;
+	f->done = (gfn | mask) + 1 - f->gfn;
+	return 0;
+}
+
+/* -EBUSY: something is in the way of the page at f->gfn + f->done. */
+static int ktdp_fault_commit_locked(struct ktdp_fault *f)
+{
+	struct ktdp_cursor cur;
+	int ret = 0;
+
+	lockdep_assert_held(&f->tdp->mirror.lock);
+	ktdp_cursor_init(&cur, &f->tdp->mirror);
+	while (f->done < f->nr && !ret)
+		ret = ktdp_fault_commit_leaf(f, &cur, f->done);
+	return ret;
+}
+
+/*
+ * Remove the leaf, or the table, that stands where the host's mapping now
+ * wants another level: the largest aligned block around it that could be one.
+ */
+static void ktdp_fault_make_room(struct ktdp_fault *f)
+{
+	struct ktdp_mirror *mirror = &f->tdp->mirror;
+	u64 i = f->done, gfn = f->gfn + i, mask;
+	unsigned long hmm_pfn = f->pfns[i];
+	struct ktdp_walk walk;
+	int level;
+
+	level = ktdp_fault_level(f, gfn, f->hva + (i << PAGE_SHIFT),
+				 hmm_pfn & ~HMM_PFN_FLAGS,
+				 hmm_pfn_to_map_order(hmm_pfn));
+	raw_spin_lock(&mirror->lock);
+	if (ktdp_mirror_walk(mirror, gfn, &walk))
+		level = max(level, walk.level);
+	mirror->replaced++;
+	raw_spin_unlock(&mirror->lock);
+	mask = ktdp_level_mask(level);
+	ktdp_export_zap(f->tdp, gfn & ~mask, (gfn | mask) + 1);
+}
+
+static int ktdp_fault_commit(struct ktdp_fault *f)
+{
+	struct kvm_exported_tdp *tdp = f->tdp;
+	struct ktdp_slot now = {};
+	int idx, ret;
+
+	idx = srcu_read_lock(&tdp->kvm->srcu);
+	ret = ktdp_kvm_slot(tdp, f->gfn, &now);
+	if (ret || memcmp(&now, &f->slot, sizeof(now))) {
+		srcu_read_unlock(&tdp->kvm->srcu, idx);
+		return -EAGAIN;
+	}
+	raw_spin_lock(&tdp->mirror.lock);
+	ret = ktdp_fault_commit_locked(f);
+	raw_spin_unlock(&tdp->mirror.lock);
+	srcu_read_unlock(&tdp->kvm->srcu, idx);
+
+	if (f->done)
+		return 0;
+	if (ret == -EBUSY)
+		ktdp_fault_make_room(f);
+	/* The pool is short: it is filled before the next attempt. */
+	return ret ? -EAGAIN : 0;
+}
+
+/*
+ * Return: 0 with f->done set; -EAGAIN to start over, -EDOM the same after some
+ * progress; or the final error.
+ */
+static int ktdp_fault_try(struct ktdp_fault *f)
+{
+	struct kvm_exported_tdp *tdp = f->tdp;
+	int ret;
+
+	ret = ktdp_pool_topup(tdp);
+	if (ret)
+		return ret;
+	/* Acquire: what is looked up below is not older than seq. */
+	f->seq = smp_load_acquire(&tdp->seq);
+	f->done = 0;
+	ret = ktdp_kvm_slot(tdp, f->gfn, &f->slot);
+	if (ret)
+		return ret;
+	if (f->write && ktdp_slot_is_readonly(&f->slot))
+		return -EACCES;
+	if (f->write && ktdp_slot_is_logged(&f->slot))
+		return -EBUSY;
+	f->nr = min_t(u64, f->nr, f->slot.base_gfn + f->slot.npages - f->gfn);
+	f->hva = ktdp_slot_hva(&f->slot, f->gfn);
+
+	ret = ktdp_fault_pfns(f);
+	if (!ret)
+		return ktdp_fault_commit(f);
+	if (ret == -EDOM) {
+		f->nr = 1;
+		ret = ktdp_fault_slow(f) ?: -EDOM;
+	}
+	return ret;
+}
+
+/* Return: 0 to try again, or the final error. */
+static int ktdp_fault_pause(struct ktdp_fault *f)
+{
+	atomic64_inc(&f->tdp->stat.retries);
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (!f->deadline)
+		f->deadline = (jiffies + KTDP_RETRY_TIMEOUT) | 1;
+	else if (time_after(jiffies, f->deadline))
+		return -EAGAIN;
+	if (++f->tries > KTDP_RETRY_SPINS)
+		schedule_timeout_killable(1);
+	else
+		cond_resched();
+	return 0;
+}
+
+/* Return: 0 with f->done set, or the final error. */
+static int ktdp_fault_retry(struct ktdp_fault *f)
+{
+	int ret;
+
+	for (;;) {
+		ret = ktdp_fault_try(f);
+		switch (ret) {
+		case 0:
+			return 0;
+		case -EDOM:
+			break;
+		case -EAGAIN:
+			ret = ktdp_fault_pause(f);
+			if (ret)
+				return ret;
+			break;
+		default:
+			if (f->nr == 1)
+				return ret;
+			/* Not all of the window can be had: one page decides. */
+			f->nr = 1;
+		}
+	}
+}
+
+static bool ktdp_fault_is_spurious(struct ktdp_fault *f)
+{
+	struct ktdp_mirror *mirror = &f->tdp->mirror;
+	unsigned int need = f->write ? KTDP_READ | KTDP_WRITE : KTDP_READ;
+	struct ktdp_walk walk;
+	bool found;
+
+	raw_spin_lock(&mirror->lock);
+	found = ktdp_mirror_walk(mirror, f->gfn, &walk) &&
+		(walk.access & need) == need;
+	raw_spin_unlock(&mirror->lock);
+	if (!found)
+		return false;
+	f->done = ktdp_walk_next(&walk) - f->gfn;
+	atomic64_inc(&f->tdp->stat.faults_spurious);
+	return true;
+}
+
+/* Return: pages done from f->gfn on, maybe more than were asked for; or -errno. */
+static long ktdp_fault_run(struct ktdp_fault *f)
+{
+	int ret;
+
+	if (ktdp_fault_is_spurious(f))
+		return f->done;
+	if (!mmget_not_zero(ktdp_mm(f->tdp)))
+		return -EPERM;
+	ret = ktdp_fault_retry(f);
+	mmput_async(ktdp_mm(f->tdp));
+	return ret ?: f->done;
+}
+
+static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
+			     unsigned long nr, bool write, unsigned long *pfns)
+{
+	struct ktdp_fault f = {
+		.tdp = tdp,
+		.gfn = gfn,
+		.nr = nr,
+		.write = write,
+		.pfns = pfns,
+	};
+	long ret = -EFAULT;
+
+	might_sleep();
+	atomic64_inc(&tdp->stat.faults);
+	if (gfn < ktdp_gfn_end(tdp->mirror.fmt.level))
+		ret = ktdp_fault_run(&f);
+	if (ret < 0)
+		atomic64_inc(&tdp->stat.faults_failed);
+	trace_kvm_tdp_fault(&tdp->mirror, gfn, write, ret);
+	return ret;
+}
+
+/**
+ * ktdp_fault() - map one page
+ * @tdp: the exported TDP
+ * @gfn: guest frame
+ * @write: write access is asked for; read and execute come with every page
+ *
+ * Context: process context, may sleep.
+ * Return: 0, or an error as kvm_exported_tdp_ops.fault.
+ */
+int ktdp_fault(struct kvm_exported_tdp *tdp, u64 gfn, bool write)
+{
+	unsigned long pfn = 0;
+	long ret = ktdp_fault_range(tdp, gfn, 1, write, &pfn);
+
+	return ret < 0 ? ret : 0;
+}
+
+/**
+ * ktdp_prefault() - map a range, by 2M windows
+ * @tdp: the exported TDP
+ * @arg: the ioctl's argument, checked; gpa and length are advanced
+ *
+ * Context: process context, may sleep.
+ * Return: 0 if any part was done, else the error of the first page.
+ */
+int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg)
+{
+	bool write = arg->access & KVM_TDP_ACCESS_WRITE;
+	u64 length = arg->length;
+	unsigned long *pfns;
+	long ret = 0;
+
+	pfns = kvcalloc(KTDP_WINDOW, sizeof(*pfns), GFP_KERNEL);
+	if (!pfns)
+		return -ENOMEM;
+	while (arg->length) {
+		u64 gfn = arg->gpa >> PAGE_SHIFT;
+		u64 left = arg->length >> PAGE_SHIFT;
+		u64 nr = min(left, KTDP_WINDOW - (gfn & (KTDP_WINDOW - 1)));
+
+		if (fatal_signal_pending(current)) {
+			ret = -EINTR;
+			break;
+		}
+		ret = ktdp_fault_range(tdp, gfn, nr, write, pfns);
+		if (ret < 0)
+			break;
+		left = min_t(u64, left, ret);
+		arg->gpa += left << PAGE_SHIFT;
+		arg->length -= left << PAGE_SHIFT;
+		cond_resched();
+	}
+	kvfree(pfns);
+	return ret < 0 && arg->length == length ? ret : 0;
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_HOOKS_H
+#define _KTDP_HOOKS_H
+
+int ktdp_hooks_init(void);
+void ktdp_hooks_exit(void);
+int ktdp_hooks_get(void);
+void ktdp_hooks_put(void);
+
+#endif /* _KTDP_HOOKS_H */

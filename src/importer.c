@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The importers of one exported TDP, and how they are told.
+ *
+ * Delivery runs under SRCU: callbacks hold no lock of ours, run in atomic
+ * context or not as the caller does, and unregister waits for them.
+ */
+
+#include <linux/rculist.h>
+#include <linux/slab.h>
+
+#include "ktdp.h"
+
+struct ktdp_importer {
+	struct list_head node;		/* importers_lock; readers: SRCU */
+	struct kvm_tdp_fd *tdp_fd;	/* registered through */
+	struct kvm_tdp_importer_ops *ops;
+	void *data;
+};
+
+void ktdp_importers_init(struct kvm_exported_tdp *tdp)
+{
+	mutex_init(&tdp->importers_lock);
+	INIT_LIST_HEAD(&tdp->importers);
+}
+
+/* Any importer of @tdp_fd if @ops is NULL. */
+static struct ktdp_importer *
+ktdp_importer_find(struct kvm_tdp_fd *tdp_fd, struct kvm_tdp_importer_ops *ops)
+{
+	struct kvm_exported_tdp *tdp = tdp_fd->priv;
+	struct ktdp_importer *importer;
+
+	lockdep_assert_held(&tdp->importers_lock);
+	list_for_each_entry(importer, &tdp->importers, node) {
+		if (importer->tdp_fd == tdp_fd && (!ops || importer->ops == ops))
+			return importer;
+	}
+	return NULL;
+}
+
+int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
+			   struct kvm_tdp_importer_ops *ops, void *data)
+{
+	struct kvm_exported_tdp *tdp = tdp_fd->priv;
+	struct ktdp_importer *importer;
+
+	might_sleep();
+	importer = kzalloc(sizeof(*importer), GFP_KERNEL_ACCOUNT);
+	if (!importer)
+		return -ENOMEM;
+	importer->tdp_fd = tdp_fd;
+	importer->ops = ops;
+	importer->data = data;
+
+	mutex_lock(&tdp->importers_lock);
+	if (ktdp_importer_find(tdp_fd, ops)) {
+		mutex_unlock(&tdp->importers_lock);
+		kfree(importer);
+		return -EBUSY;
+	}
+	list_add_tail_rcu(&importer->node, &tdp->importers);
+	atomic64_inc(&tdp->stat.importers);
+	mutex_unlock(&tdp->importers_lock);
+	/*
+	 * On the list before the importer reads the table.  Pairs with the
+	 * barrier in srcu_read_lock() of ktdp_importers_invalidate(): either
+	 * that sees the importer, or the importer sees the entry cleared.
+	 */
+	smp_mb();
+	return 0;
+}
+
+static void ktdp_importer_free(struct kvm_exported_tdp *tdp,
+			       struct ktdp_importer *importer)
+{
+	synchronize_srcu(&tdp->importers_srcu);
+	kfree(importer);
+}
+
+static void ktdp_importer_del(struct kvm_exported_tdp *tdp,
+			      struct ktdp_importer *importer)
+{
+	lockdep_assert_held(&tdp->importers_lock);
+	list_del_rcu(&importer->node);
+	atomic64_dec(&tdp->stat.importers);
+}
+
+void ktdp_importer_unregister(struct kvm_tdp_fd *tdp_fd,
+			      struct kvm_tdp_importer_ops *ops)
+{
+	struct kvm_exported_tdp *tdp = tdp_fd->priv;
+	struct ktdp_importer *importer;
+
+	might_sleep();
+	mutex_lock(&tdp->importers_lock);
+	importer = ktdp_importer_find(tdp_fd, ops);
+	if (importer)
+		ktdp_importer_del(tdp, importer);
+	mutex_unlock(&tdp->importers_lock);
+	if (importer)
+		ktdp_importer_free(tdp, importer);
+}
+
+/**
+ * ktdp_importers_drop() - unregister what an fd left behind
+ * @tdp_fd: the fd, on its last put
+ *
+ * Each gets a final invalidate of everything, while it is still told of all
+ * others: at no time does it hold a translation that nobody would revoke.
+ */
+void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd)
+{
+	struct kvm_exported_tdp *tdp = tdp_fd->priv;
+	struct ktdp_importer *importer;
+
+	for (;;) {
+		mutex_lock(&tdp->importers_lock);
+		importer = ktdp_importer_find(tdp_fd, NULL);
+		if (importer) {
+			importer->ops->invalidate(importer->data, 0, -1UL);
+			atomic64_inc(&tdp->stat.invalidations_sent);
+			ktdp_importer_del(tdp, importer);
+		}
+		mutex_unlock(&tdp->importers_lock);
+		if (!importer)
+			return;
+		ktdp_importer_free(tdp, importer);
+	}
+}
+
+/**
+ * ktdp_importers_invalidate() - tell all importers, and return when they know
+ * @tdp: the exported TDP
+ * @start: first byte, a GPA
+ * @size: bytes; (0, -1) is everything
+ *
+ * Context: any but interrupts; mirror.lock not held.
+ */
+void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
+			       unsigned long start, unsigned long size)
+{
+	struct ktdp_importer *importer;
+	int idx;
+
+	lockdep_assert_not_held(&tdp->mirror.lock);
+	trace_kvm_tdp_invalidate(&tdp->mirror, start, size);
+	idx = srcu_read_lock(&tdp->importers_srcu);
+	list_for_each_entry_srcu(importer, &tdp->importers, node,
+				 srcu_read_lock_held(&tdp->importers_srcu)) {
+		importer->ops->invalidate(importer->data, start, size);
+		atomic64_inc(&tdp->stat.invalidations_sent);
+	}
+	srcu_read_unlock(&tdp->importers_srcu, idx);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_H
+#define _KTDP_H
+
+/*
+ * What the files of kvm_tdp share.
+ *
+ * Lock order, outermost first:
+ *
+ *	ktdp_exports_lock (create, last put)
+ *	  ktdp_hooks_lock
+ *	  mmap_lock (mmu_notifier_register())
+ *	tdp->importers_lock
+ *	kvm->slots_lock, or kvm->srcu
+ *	  mmap_lock of the VM's mm
+ *	    KVM's mmu_lock
+ *	      tdp->importers_srcu (read side) -> an importer's raw locks
+ *	      tdp->mirror.lock (raw)
+ *
+ * Nothing is taken under mirror.lock, and no callback runs under it.  kvm->srcu
+ * is not held while a fault may sleep for user space.
+ */
+
+#include <linux/kvm_host.h>
+#include <linux/kvm_tdp.h>
+#include <linux/kvm_tdp_fd.h>
+#include <linux/mmu_notifier.h>
+#include <linux/mutex.h>
+#include <linux/srcu.h>
+#include <linux/workqueue.h>
+#include <asm/kvm_exported_tdp.h>
+
+#include "mirror.h"
+
+/* One (VM, address space); shared by all TDP fds of that pair. */
+struct kvm_exported_tdp {
+	struct kvm *kvm;		/* referenced */
+	u32 as_id;
+	unsigned int users;		/* ktdp_exports_lock: TDP fds */
+	struct hlist_node node;		/* ktdp_exports_lock; readers: RCU */
+
+	struct ktdp_mirror mirror;
+	union {				/* constant */
+		struct kvm_exported_tdp_meta_vmx vmx;
+		struct kvm_exported_tdp_meta_svm svm;
+	} meta;
+
+	/* The retry protocol, see notifier.c. */
+	struct mmu_notifier mn;
+	unsigned long seq;		/* mirror.lock: invalidations ended */
+	unsigned int in_progress;	/* mirror.lock: begun, not ended */
+	unsigned long hva_lo, hva_hi;	/* mirror.lock: span of those */
+	atomic_t notifying;		/* zaps whose callbacks may still run */
+	struct mmu_interval_notifier hmm;	/* constant, see fault.c */
+
+	struct mutex importers_lock;
+	struct list_head importers;	/* importers_lock; readers: SRCU */
+	struct srcu_struct importers_srcu;
+
+	struct llist_head free_list;	/* detached, readers gone */
+	struct work_struct free_work;
+	atomic_long_t nr_freed;		/* of mirror.nr_linked */
+
+	struct {
+		atomic64_t importers;
+		atomic64_t faults;
+		atomic64_t faults_spurious;
+		atomic64_t faults_failed;
+		atomic64_t retries;
+		atomic64_t invalidations;
+		atomic64_t invalidations_sent;
+		atomic64_t slot_zaps;
+	} stat;
+};
+
+static inline struct mm_struct *ktdp_mm(const struct kvm_exported_tdp *tdp)
+{
+	return tdp->kvm->mm;
+}
+
+/* exported_tdp.c */
+struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id);
+void ktdp_export_put(struct kvm_exported_tdp *tdp);
+void ktdp_export_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end);
+void ktdp_export_wrprot(struct kvm_exported_tdp *tdp, u64 start, u64 end);
+void ktdp_export_zap_all(struct kvm_exported_tdp *tdp);
+void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st);
+struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id);
+
+/* pool.c */
+int ktdp_pool_init(struct kvm_exported_tdp *tdp);
+void ktdp_pool_exit(struct kvm_exported_tdp *tdp);
+int ktdp_pool_topup(struct kvm_exported_tdp *tdp);
+void ktdp_pool_free_zapped(struct kvm_exported_tdp *tdp, struct ktdp_zap *zap);
+int ktdp_pool_module_init(void);
+void ktdp_pool_module_exit(void);
+
+/* importer.c */
+void ktdp_importers_init(struct kvm_exported_tdp *tdp);
+int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
+			   struct kvm_tdp_importer_ops *ops, void *data);
+void ktdp_importer_unregister(struct kvm_tdp_fd *tdp_fd,
+			      struct kvm_tdp_importer_ops *ops);
+void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd);
+void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
+			       unsigned long start, unsigned long size);
+
+/* fault.c */
+int ktdp_fault(struct kvm_exported_tdp *tdp, u64 gfn, bool write);
+int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg);
+
+/* map.c */
+int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map);
+
+/* notifier.c */
+int ktdp_notifier_register(struct kvm_exported_tdp *tdp);
+void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp);
+bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long seq,
+			 unsigned long start, unsigned long end);
+
+/* tdp_fd.c */
+int ktdp_fd_create(struct kvm_exported_tdp *tdp, struct file **filep);
+
+/* chardev.c */
+int ktdp_chardev_init(void);
+void ktdp_chardev_exit(void);
+
+#endif /* _KTDP_H */

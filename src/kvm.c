@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every touch of KVM's internals that is not a hook: what a VM fd is, whether
+ * and how KVM uses two-dimensional paging, memslots.  Only members of public
+ * structs are read, and only kvm_get_kvm_safe() and kvm_put_kvm() are called.
+ */
+
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/interval_tree.h>
+#include <linux/kallsyms.h>
+#include <linux/mem_encrypt.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <asm/msr.h>
+#include <asm/vmx.h>
+
+#include "kvm.h"
+#include "fmt_ept.h"
+#include "fmt_npt.h"
+
+/* If KVM changes one of these, the build breaks and not the host. */
+#define ktdp_kvm_check(type, member, want) \
+	static_assert(__same_type(((type *)NULL)->member, want))
+ktdp_kvm_check(struct kvm, mm, struct mm_struct *);
+ktdp_kvm_check(struct kvm, srcu, struct srcu_struct);
+ktdp_kvm_check(struct kvm_memslots, hva_tree, struct rb_root_cached);
+ktdp_kvm_check(struct kvm_memory_slot, base_gfn, gfn_t);
+ktdp_kvm_check(struct kvm_memory_slot, npages, unsigned long);
+ktdp_kvm_check(struct kvm_memory_slot, userspace_addr, unsigned long);
+ktdp_kvm_check(struct kvm_memory_slot, flags, u32);
+static_assert(KTDP_LEVEL_1G == PG_LEVEL_1G && KTDP_LEVEL_4K == PG_LEVEL_4K);
+
+/*
+ * The release function of a VM's file is static in kvm.ko and its file
+ * operations are not exported, but the function has a name: compare it.  Our
+ * link against kvm.ko keeps the symbol table that is asked here in place.
+ */
+static bool ktdp_kvm_is_vm_file(struct file *file)
+{
+	static const char want[] = "kvm_vm_release+0x0/";
+	char name[KSYM_SYMBOL_LEN];
+
+	if (!file->f_op->release)
+		return false;
+	sprint_symbol(name, (unsigned long)file->f_op->release);
+	return !strncmp(name, want, sizeof(want) - 1) &&
+	       (IS_BUILTIN(CONFIG_KVM) || strstr(name, " [kvm]"));
+}
+
+/**
+ * ktdp_kvm_get() - take a reference on the VM behind a file descriptor
+ * @vm_fd: descriptor in the table of the calling process
+ *
+ * Return: the VM, or ERR_PTR: -EBADF, -EINVAL not a VM fd, -EIO the VM is
+ * another process' and the caller lacks CAP_SYS_PTRACE, -ENODEV it is dying.
+ */
+struct kvm *ktdp_kvm_get(int vm_fd)
+{
+	struct file *file = fget(vm_fd);
+	struct kvm *kvm;
+	int ret;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	ret = -EINVAL;
+	if (!ktdp_kvm_is_vm_file(file))
+		goto out_put_file;
+	kvm = file->private_data;
+	ret = -EIO;
+	if (kvm->mm != current->mm && !capable(CAP_SYS_PTRACE))
+		goto out_put_file;
+	ret = -ENODEV;
+	if (kvm->vm_dead || !kvm_get_kvm_safe(kvm))
+		goto out_put_file;
+	fput(file);
+	return kvm;
+
+out_put_file:
+	fput(file);
+	return ERR_PTR(ret);
+}
+
+bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id)
+{
+	return as_id < KVM_ADDRESS_SPACE_NUM;
+}
+
+/* Value of a bool parameter of a loaded module, as in /sys/module. */
+static int ktdp_module_param_bool(const char *module, const char *param)
+{
+	struct kobject *kobj;
+	struct module *mod;
+	int i, ret = -ENOENT;
+
+	kobj = kset_find_obj(THIS_MODULE->mkobj.kobj.kset, module);
+	if (!kobj)
+		return -ENOENT;
+	mod = container_of(kobj, struct module_kobject, kobj)->mod;
+	if (mod && mod->state == MODULE_STATE_LIVE) {
+		for (i = 0; i < mod->num_kp; i++) {
+			const struct kernel_param *kp = &mod->kp[i];
+
+			if (kp->ops == &param_ops_bool && !strcmp(kp->name, param))
+				ret = READ_ONCE(*(bool *)kp->arg);
+		}
+	}
+	kobject_put(kobj);
+	return ret;
+}
+
+static int ktdp_ept_max_leaf_level(void)
+{
+	u64 cap;
+
+	if (rdmsrl_safe(MSR_IA32_VMX_EPT_VPID_CAP, &cap))
+		return KTDP_LEVEL_4K;
+	if (cap & VMX_EPT_1GB_PAGE_BIT)
+		return KTDP_LEVEL_1G;
+	if (cap & VMX_EPT_2MB_PAGE_BIT)
+		return KTDP_LEVEL_2M;
+	return KTDP_LEVEL_4K;
+}
+
+/**
+ * ktdp_kvm_init_fmt() - choose the format KVM itself uses on this host
+ * @kvm: a VM; it keeps the vendor module in place
+ * @fmt: is filled in
+ *
+ * Return: 0, or -EOPNOTSUPP if KVM runs without two-dimensional paging.
+ */
+int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
+{
+	int phys_bits = boot_cpu_data.x86_phys_bits;
+
+	if (ktdp_module_param_bool("kvm_amd", "npt") == 1) {
+		ktdp_fmt_npt_init(fmt, KVM_TDP_TYPE_NPT,
+				  pgtable_l5_enabled() ? 5 : 4, KTDP_LEVEL_1G,
+				  phys_bits, sme_me_mask);
+		return 0;
+	}
+	if (ktdp_module_param_bool("kvm_intel", "ept") == 1) {
+		ktdp_fmt_ept_init(fmt, KVM_TDP_TYPE_EPT, 4,
+				  ktdp_ept_max_leaf_level(), phys_bits);
+		return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
+/**
+ * ktdp_kvm_slot() - find the memslot of a gfn
+ * @tdp: the exported TDP
+ * @gfn: guest frame
+ * @slot: is filled in
+ *
+ * Context: any; to rely on the answer, the caller holds kvm->srcu.
+ * Return: 0; -EFAULT no slot, or one that is KVM's own; -EAGAIN the slot is
+ * being deleted or moved.
+ */
+int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
+{
+	struct kvm *kvm = tdp->kvm;
+	struct kvm_memory_slot *kslot;
+	int idx, ret = -EFAULT;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	kslot = __gfn_to_memslot(__kvm_memslots(kvm, tdp->as_id), gfn);
+	if (!kslot || kslot->id >= KVM_USER_MEM_SLOTS)
+		goto out;
+	ret = -EAGAIN;
+	if (kslot->flags & KVM_MEMSLOT_INVALID)
+		goto out;
+	slot->base_gfn = kslot->base_gfn;
+	slot->npages = kslot->npages;
+	slot->hva = kslot->userspace_addr;
+	slot->flags = kslot->flags;
+	ret = 0;
+out:
+	srcu_read_unlock(&kvm->srcu, idx);
+	return ret;
+}
+
+/**
+ * ktdp_kvm_for_each_hva_range() - call a function for the guest frames behind
+ * a range of host virtual addresses
+ * @tdp: the exported TDP
+ * @start: first byte
+ * @end: byte behind the last one
+ * @fn: called for each slot that has a part of the range; must not sleep
+ *
+ * Slots that are being deleted count, for until KVM has told us of it they may
+ * be mapped.
+ */
+void ktdp_kvm_for_each_hva_range(struct kvm_exported_tdp *tdp,
+				 unsigned long start, unsigned long end,
+				 ktdp_gfn_range_fn fn)
+{
+	struct kvm *kvm = tdp->kvm;
+	struct interval_tree_node *node;
+	struct kvm_memslots *slots;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	slots = __kvm_memslots(kvm, tdp->as_id);
+	for (node = interval_tree_iter_first(&slots->hva_tree, start, end - 1);
+	     node; node = interval_tree_iter_next(node, start, end - 1)) {
+		struct kvm_memory_slot *slot =
+			container_of(node, struct kvm_memory_slot,
+				     hva_node[slots->node_idx]);
+		unsigned long hva = slot->userspace_addr;
+		unsigned long last = hva + slot->npages * PAGE_SIZE;
+
+		fn(tdp, hva_to_gfn_memslot(max(start, hva), slot),
+		   hva_to_gfn_memslot(min(end, last) + PAGE_SIZE - 1, slot));
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+}

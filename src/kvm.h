@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_KVM_H
+#define _KTDP_KVM_H
+
+#include "ktdp.h"
+
+/* A memslot, as far as a fault needs it; comparable with memcmp(). */
+struct ktdp_slot {
+	u64 base_gfn;
+	u64 npages;
+	u64 hva;
+	u64 flags;	/* KVM_MEM_* */
+};
+
+static inline unsigned long ktdp_slot_hva(const struct ktdp_slot *slot, u64 gfn)
+{
+	return slot->hva + (gfn - slot->base_gfn) * PAGE_SIZE;
+}
+
+static inline bool ktdp_slot_is_readonly(const struct ktdp_slot *slot)
+{
+	return slot->flags & KVM_MEM_READONLY;
+}
+
+static inline bool ktdp_slot_is_logged(const struct ktdp_slot *slot)
+{
+	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
+}
+
+typedef void (*ktdp_gfn_range_fn)(struct kvm_exported_tdp *tdp, u64 start,
+				  u64 end);
+
+struct kvm *ktdp_kvm_get(int vm_fd);
+bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
+int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
+int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
+void ktdp_kvm_for_each_hva_range(struct kvm_exported_tdp *tdp,
+				 unsigned long start, unsigned long end,
+				 ktdp_gfn_range_fn fn);
+
+#endif /* _KTDP_KVM_H */

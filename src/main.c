@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kvm_tdp: a running KVM guest's second-stage address space for other parts of
+ * the kernel.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+
+#include "hooks.h"
+#include "ktdp.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+static int __init ktdp_init(void)
+{
+	int ret;
+
+	ret = ktdp_pool_module_init();
+	if (ret)
+		return ret;
+	ret = ktdp_hooks_init();
+	if (ret)
+		goto err_pool_exit;
+	ret = ktdp_chardev_init();
+	if (ret)
+		goto err_hooks_exit;
+	pr_info("version " KTDP_VERSION "\n");
+	return 0;
+
+err_hooks_exit:
+	ktdp_hooks_exit();
+err_pool_exit:
+	ktdp_pool_module_exit();
+	return ret;
+}
+
+static void __exit ktdp_exit(void)
+{
+	ktdp_chardev_exit();
+	ktdp_hooks_exit();
+	ktdp_pool_module_exit();
+}
+
+module_init(ktdp_init);
+module_exit(ktdp_exit);
+MODULE_DESCRIPTION("Export of KVM second-stage page tables (TDP) to importers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(KTDP_VERSION);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_MIRROR_H
+#define _KTDP_MIRROR_H
+
+#include "fmt.h"
+#include "walk.h"
+
+/* One table page.  Members are protected by mirror->lock while it is linked. */
+struct ktdp_table {
+	u64 *entries;		/* the page; its entries are read without lock */
+	struct ktdp_mirror *mirror;	/* constant */
+	int level;
+	unsigned int nr_present;	/* entries that are not empty */
+	u64 leaves[KTDP_MAX_LEAF_LEVEL];	/* at or below this table */
+	union {
+		struct ktdp_table *next;	/* in the pool, in a zap */
+		struct rcu_head rcu;		/* waiting for readers */
+		struct llist_node free;		/* waiting for the free worker */
+	};
+};
+
+/*
+ * The table of one address space.  All changes go through one function,
+ * ktdp_mirror_set_entry(), under @lock.  @fmt and @root never change.
+ */
+struct ktdp_mirror {
+	struct ktdp_fmt fmt;
+	struct ktdp_table *root;
+
+	raw_spinlock_t lock;	/* innermost; see the lock order in ktdp.h */
+	struct ktdp_table *pool;	/* @lock: zeroed tables in reserve */
+	unsigned int nr_pool;		/* @lock, read without it as a hint */
+	u64 nr_linked;			/* @lock: tables ever taken into use */
+	u64 entries_set;		/* @lock: leaves written */
+	u64 entries_zapped;		/* @lock: leaves removed */
+	u64 replaced;			/* @lock: removed for another level */
+};
+
+/*
+ * What a zap or write-protect changed.  The caller tells the importers of
+ * [start, end), then hands @detached to RCU.  Several may be gathered in one.
+ */
+struct ktdp_zap {
+	u64 start;		/* gfns, half open; nothing changed if !end */
+	u64 end;
+	struct ktdp_table *detached;
+};
+
+/*
+ * Cursor of consecutive ktdp_mirror_map() calls: the tables on the path to the
+ * last gfn.  Good as long as the lock is held and nothing is zapped.
+ */
+struct ktdp_cursor {
+	struct ktdp_mirror *mirror;
+	struct ktdp_table *path[KTDP_MAX_LEVEL + 1];
+	u64 window;		/* gfn >> 9 of the last call */
+	bool valid;		/* path[1] is the table of @window ... */
+	bool writable;		/* ... and all above it grants write */
+};
+
+static inline void ktdp_cursor_init(struct ktdp_cursor *cur,
+				    struct ktdp_mirror *mirror)
+{
+	cur->mirror = mirror;
+	cur->path[mirror->fmt.level] = mirror->root;
+	cur->valid = false;
+}
+
+/* Tables that one ktdp_mirror_map() may take from the pool. */
+static inline unsigned int ktdp_mirror_need(const struct ktdp_mirror *mirror)
+{
+	return mirror->fmt.level - 1;
+}
+
+int ktdp_mirror_map(struct ktdp_cursor *cur, u64 gfn, int level, u64 pfn,
+		    bool writable);
+void ktdp_mirror_zap(struct ktdp_mirror *mirror, u64 start, u64 end,
+		     struct ktdp_zap *zap);
+void ktdp_mirror_wrprot(struct ktdp_mirror *mirror, u64 start, u64 end,
+			struct ktdp_zap *zap);
+void ktdp_mirror_pool_add(struct ktdp_mirror *mirror, struct ktdp_table *table);
+struct ktdp_table *ktdp_mirror_pool_get(struct ktdp_mirror *mirror);
+unsigned long ktdp_table_free_tree(const struct ktdp_fmt *fmt,
+				   struct ktdp_table *table);
+
+/* Return: whether there is a leaf at @gfn; see ktdp_walk(). */
+static inline bool ktdp_mirror_walk(const struct ktdp_mirror *mirror, u64 gfn,
+				    struct ktdp_walk *walk)
+{
+	return ktdp_walk(&mirror->fmt, mirror->root->entries, gfn, walk);
+}
+
+#endif /* _KTDP_MIRROR_H */

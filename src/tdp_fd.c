@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The TDP fd: what importers get hold of, and its ioctls.
+ */
+
+#include <linux/anon_inodes.h>
+#include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/module.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "ioctl.h"
+#include "ktdp.h"
+
+static int ktdp_op_register(struct kvm_tdp_fd *tdp_fd,
+			    struct kvm_tdp_importer_ops *ops, void *data)
+{
+	if (!tdp_fd || !tdp_fd->priv || !ops || !ops->invalidate)
+		return -EINVAL;
+	return ktdp_importer_register(tdp_fd, ops, data);
+}
+
+static void ktdp_op_unregister(struct kvm_tdp_fd *tdp_fd,
+			       struct kvm_tdp_importer_ops *ops)
+{
+	if (tdp_fd && tdp_fd->priv && ops)
+		ktdp_importer_unregister(tdp_fd, ops);
+}
+
+static int ktdp_op_fault(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm,
+			 unsigned long gfn, struct kvm_tdp_fault_type type)
+{
+	struct kvm_exported_tdp *tdp = tdp_fd ? tdp_fd->priv : NULL;
+
+	if (!tdp || !(type.read || type.write || type.exec))
+		return -EINVAL;
+	/* Only compared: the importer's pointer may be stale. */
+	if (!mm || mm != ktdp_mm(tdp))
+		return -EINVAL;
+	return ktdp_fault(tdp, gfn, type.write);
+}
+
+static void *ktdp_op_get_metadata(struct kvm_tdp_fd *tdp_fd)
+{
+	if (!tdp_fd || !tdp_fd->priv)
+		return ERR_PTR(-EINVAL);
+	return &tdp_fd->priv->meta;
+}
+
+static const struct kvm_exported_tdp_ops ktdp_ops = {
+	.register_importer = ktdp_op_register,
+	.unregister_importer = ktdp_op_unregister,
+	.fault = ktdp_op_fault,
+	.get_metadata = ktdp_op_get_metadata,
+};
+
+static struct kvm_exported_tdp *ktdp_call_tdp(const struct ktdp_ioctl_call *call)
+{
+	struct kvm_tdp_fd *tdp_fd = call->file->private_data;
+
+	return tdp_fd->priv;
+}
+
+static int ktdp_fd_info(struct ktdp_ioctl_call *call)
+{
+	struct kvm_exported_tdp *tdp = ktdp_call_tdp(call);
+	const struct ktdp_fmt *fmt = &tdp->mirror.fmt;
+	struct kvm_tdp_info *info = &call->info;
+
+	if (info->flags)
+		return -EINVAL;
+	info->type = fmt->type;
+	info->level = fmt->level;
+	info->max_huge_page_level = fmt->max_leaf_level;
+	info->as_id = tdp->as_id;
+	info->root_hpa = capable(CAP_SYS_ADMIN) ? tdp->meta.vmx.root_hpa : 0;
+	memcpy(info->rsvd_bits_mask, fmt->rsvd, sizeof(info->rsvd_bits_mask));
+	return ktdp_ioctl_reply(call);
+}
+
+static bool ktdp_range_ok(u64 gpa, u64 length)
+{
+	return PAGE_ALIGNED(gpa | length) && gpa + length >= gpa;
+}
+
+static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
+{
+	const u32 known = KVM_TDP_ACCESS_READ | KVM_TDP_ACCESS_WRITE |
+			  KVM_TDP_ACCESS_EXEC;
+	struct kvm_tdp_prefault *arg = &call->prefault;
+	int ret;
+
+	if (arg->flags || arg->pad || !arg->access || (arg->access & ~known) ||
+	    !ktdp_range_ok(arg->gpa, arg->length))
+		return -EINVAL;
+	ret = ktdp_prefault(ktdp_call_tdp(call), arg);
+	return ktdp_ioctl_reply(call) ?: ret;
+}
+
+static int ktdp_fd_map(struct ktdp_ioctl_call *call)
+{
+	struct kvm_tdp_map *map = &call->map;
+	int ret;
+
+	if (map->flags || map->pad || !map->nr_runs ||
+	    !ktdp_range_ok(map->gpa, map->length))
+		return -EINVAL;
+	ret = ktdp_map_read(ktdp_call_tdp(call), map);
+	return ret ?: ktdp_ioctl_reply(call);
+}
+
+static int ktdp_fd_stats(struct ktdp_ioctl_call *call)
+{
+	if (call->stats.flags)
+		return -EINVAL;
+	ktdp_export_stats(ktdp_call_tdp(call), &call->stats);
+	return ktdp_ioctl_reply(call);
+}
+
+static const struct ktdp_ioctl ktdp_fd_ioctls[] = {
+	KTDP_IOCTL(KVM_TDP_GET_INFO, struct kvm_tdp_info, rsvd_bits_mask,
+		   ktdp_fd_info),
+	KTDP_IOCTL(KVM_TDP_PREFAULT, struct kvm_tdp_prefault, pad,
+		   ktdp_fd_prefault),
+	KTDP_IOCTL(KVM_TDP_READ_MAP, struct kvm_tdp_map, pad, ktdp_fd_map),
+	KTDP_IOCTL(KVM_TDP_GET_STATS, struct kvm_tdp_stats, slot_zaps,
+		   ktdp_fd_stats),
+};
+
+static long ktdp_fd_ioctl(struct file *file, unsigned int cmd,
+			  unsigned long arg)
+{
+	return ktdp_ioctl(ktdp_fd_ioctls, ARRAY_SIZE(ktdp_fd_ioctls), file, cmd,
+			  arg);
+}
+
+static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct kvm_tdp_fd *tdp_fd = file->private_data;
+	struct kvm_tdp_stats st;
+
+	ktdp_export_stats(tdp_fd->priv, &st);
+	seq_printf(m, "kvm_tdp_as_id:\t%u\n", tdp_fd->priv->as_id);
+	seq_printf(m, "kvm_tdp_leaves_4k:\t%llu\n", st.leaves[0]);
+	seq_printf(m, "kvm_tdp_leaves_2m:\t%llu\n", st.leaves[1]);
+	seq_printf(m, "kvm_tdp_leaves_1g:\t%llu\n", st.leaves[2]);
+#define SHOW(name) seq_printf(m, "kvm_tdp_" #name ":\t%llu\n", st.name)
+	SHOW(table_pages);
+	SHOW(pool_pages);
+	SHOW(importers);
+	SHOW(faults);
+	SHOW(faults_spurious);
+	SHOW(faults_failed);
+	SHOW(retries);
+	SHOW(entries_set);
+	SHOW(entries_zapped);
+	SHOW(replaced);
+	SHOW(invalidations);
+	SHOW(invalidations_sent);
+	SHOW(slot_zaps);
+#undef SHOW
+}
+
+static int ktdp_fd_release(struct inode *inode, struct file *file)
+{
+	struct kvm_tdp_fd *tdp_fd = file->private_data;
+
+	ktdp_importers_drop(tdp_fd);
+	ktdp_export_put(tdp_fd->priv);
+	kfree(tdp_fd);
+	return 0;
+}
+
+static const struct file_operations ktdp_fd_fops = {
+	.owner = THIS_MODULE,
+	.release = ktdp_fd_release,
+	.unlocked_ioctl = ktdp_fd_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = ktdp_fd_show_fdinfo,
+	.llseek = noop_llseek,
+};
+
+/**
+ * ktdp_fd_create() - make the file of a new TDP fd
+ * @tdp: the exported TDP; one user of it becomes the file's on success
+ * @filep: is set to the file
+ *
+ * Return: 0, -ENOMEM or -ENFILE.
+ */
+int ktdp_fd_create(struct kvm_exported_tdp *tdp, struct file **filep)
+{
+	struct kvm_tdp_fd *tdp_fd;
+	struct file *file;
+
+	tdp_fd = kzalloc(sizeof(*tdp_fd), GFP_KERNEL_ACCOUNT);
+	if (!tdp_fd)
+		return -ENOMEM;
+	tdp_fd->ops = &ktdp_ops;
+	tdp_fd->priv = tdp;
+	file = anon_inode_getfile("[kvm_tdp]", &ktdp_fd_fops, tdp_fd,
+				  O_RDWR | O_CLOEXEC);
+	if (IS_ERR(file)) {
+		kfree(tdp_fd);
+		return PTR_ERR(file);
+	}
+	tdp_fd->file = file;
+	*filep = file;
+	return 0;
+}
+
+struct kvm_tdp_fd *kvm_tdp_fd_get(int fd)
+{
+	struct file *file = fget(fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (file->f_op != &ktdp_fd_fops) {
+		fput(file);
+		return ERR_PTR(-EINVAL);
+	}
+	return file->private_data;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_fd_get);
+
+void kvm_tdp_fd_put(struct kvm_tdp_fd *tdp_fd)
+{
+	fput(tdp_fd->file);
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_fd_put);

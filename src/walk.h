@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_WALK_H
+#define _KTDP_WALK_H
+
+#include "fmt.h"
+
+/*
+ * A walk from the root for one gfn, without the mirror's lock: table pages are
+ * freed an RCU grace period after they were unlinked, so an RCU read section
+ * (or the lock) is enough.  What it finds was true at some instant.
+ */
+struct ktdp_walk {
+	u64 gfn;
+	int level;		/* where the walk ended */
+	u64 entry;		/* what it found there: a leaf, or 0 */
+	unsigned int access;	/* granted by all levels together, 0 if no leaf */
+};
+
+/* First gfn that the entry found does not span. */
+static inline u64 ktdp_walk_next(const struct ktdp_walk *walk)
+{
+	return (walk->gfn | ktdp_level_mask(walk->level)) + 1;
+}
+
+/* The pfn behind walk->gfn, of a leaf of any level. */
+static inline u64 ktdp_walk_pfn(const struct ktdp_fmt *fmt,
+				const struct ktdp_walk *walk)
+{
+	return ktdp_entry_pfn(fmt, walk->entry) +
+	       (walk->gfn & ktdp_level_mask(walk->level));
+}
+
+/* Return: whether there is a leaf at @gfn. */
+static inline bool ktdp_walk(const struct ktdp_fmt *fmt, const u64 *entries,
+			     u64 gfn, struct ktdp_walk *walk)
+{
+	unsigned int access = KTDP_ACCESS_ALL;
+	int level = fmt->level;
+	u64 entry;
+
+	for (;;) {
+		entry = READ_ONCE(entries[ktdp_level_index(gfn, level)]);
+		access &= ktdp_entry_access(fmt, entry);
+		if (!ktdp_entry_is_table(entry, level))
+			break;
+		entries = ktdp_hpa_to_entries(ktdp_entry_hpa(fmt, entry));
+		level--;
+	}
+	walk->gfn = gfn;
+	walk->level = level;
+	walk->entry = entry;
+	walk->access = access;
+	return entry;
+}
+
+#endif /* _KTDP_WALK_H */
