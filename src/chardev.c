@@ -26,7 +26,7 @@ ktdp_chardev_export(const struct kvm_create_tdp_fd *arg)
 
 static int ktdp_chardev_create(struct ktdp_ioctl_call *call)
 {
-	struct kvm_create_tdp_fd *arg = &call->create;
+	struct kvm_create_tdp_fd *arg = &call->arg.create;
 	struct kvm_exported_tdp *tdp;
 	struct file *file;
 	int fd, ret;

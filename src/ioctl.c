@@ -39,7 +39,7 @@ long ktdp_ioctl(const struct ktdp_ioctl *table, size_t nr, struct file *file,
 	if (call.user_size > PAGE_SIZE)
 		return -E2BIG;
 	call.size = ioctl->size;
-	ret = copy_struct_from_user(&call.create, call.size, call.user,
+	ret = copy_struct_from_user(&call.arg, call.size, call.user,
 				    call.user_size);
 	if (ret)
 		return ret;
@@ -56,5 +56,5 @@ int ktdp_ioctl_reply(const struct ktdp_ioctl_call *call)
 {
 	u32 size = min(call->size, call->user_size);
 
-	return copy_to_user(call->user, &call->create, size) ? -EFAULT : 0;
+	return copy_to_user(call->user, &call->arg, size) ? -EFAULT : 0;
 }

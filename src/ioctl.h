@@ -17,7 +17,7 @@ struct ktdp_ioctl_call {
 		struct kvm_tdp_prefault prefault;
 		struct kvm_tdp_map map;
 		struct kvm_tdp_stats stats;
-	};
+	} arg;
 };
 
 /* A number, the struct's first and present size, and what does it. */
@@ -33,8 +33,7 @@ struct ktdp_ioctl {
 	.min_size = offsetofend(_type, _last),				\
 	.size = sizeof(_type) +						\
 		BUILD_BUG_ON_ZERO(sizeof(_type) >			\
-				  sizeof(struct ktdp_ioctl_call) -	\
-				  offsetof(struct ktdp_ioctl_call, create)), \
+			sizeof_field(struct ktdp_ioctl_call, arg)),	\
 	.fn = _fn,							\
 }
 

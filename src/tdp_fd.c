@@ -66,7 +66,7 @@ static int ktdp_fd_info(struct ktdp_ioctl_call *call)
 {
 	struct kvm_exported_tdp *tdp = ktdp_call_tdp(call);
 	const struct ktdp_fmt *fmt = &tdp->mirror.fmt;
-	struct kvm_tdp_info *info = &call->info;
+	struct kvm_tdp_info *info = &call->arg.info;
 
 	if (info->flags)
 		return -EINVAL;
@@ -88,7 +88,7 @@ static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
 {
 	const u32 known = KVM_TDP_ACCESS_READ | KVM_TDP_ACCESS_WRITE |
 			  KVM_TDP_ACCESS_EXEC;
-	struct kvm_tdp_prefault *arg = &call->prefault;
+	struct kvm_tdp_prefault *arg = &call->arg.prefault;
 	int ret;
 
 	if (arg->flags || arg->pad || !arg->access || (arg->access & ~known) ||
@@ -100,7 +100,7 @@ static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
 
 static int ktdp_fd_map(struct ktdp_ioctl_call *call)
 {
-	struct kvm_tdp_map *map = &call->map;
+	struct kvm_tdp_map *map = &call->arg.map;
 	int ret;
 
 	if (map->flags || map->pad || !map->nr_runs ||
@@ -112,9 +112,9 @@ static int ktdp_fd_map(struct ktdp_ioctl_call *call)
 
 static int ktdp_fd_stats(struct ktdp_ioctl_call *call)
 {
-	if (call->stats.flags)
+	if (call->arg.stats.flags)
 		return -EINVAL;
-	ktdp_export_stats(ktdp_call_tdp(call), &call->stats);
+	ktdp_export_stats(ktdp_call_tdp(call), &call->arg.stats);
 	return ktdp_ioctl_reply(call);
 }
 

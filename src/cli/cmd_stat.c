@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kvm-tdp.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+struct stat_opts {
+	struct vm_opts vm;
+	unsigned int interval;
+};
+
+static const struct argp_option options[] = {
+	{ "interval", 'i', "SEC", 0,
+	  "Print again every SEC seconds until interrupted", -1 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct stat_opts *opts = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		opts->interval = 0;
+		state->child_inputs[0] = &opts->vm;
+		return 0;
+	case 'i':
+		opts->interval = arg_number(arg, 1, 86400, "--interval", state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_child children[] = { { &vm_argp, 0, NULL, 0 }, { 0 } };
+
+static const struct argp argp = {
+	options, parse, NULL,
+	"Print the counters of a VM's exported table.\n"
+	"\vleaves_*, table_pages, pool_pages and importers tell what is now; the "
+	"others count from the creation of the table, which is when its first "
+	"TDP fd was opened: with no other user, that is this call.",
+	children, NULL, NULL
+};
+
+static const struct {
+	const char *name;
+	size_t offset;
+} counters[] = {
+#define COUNTER(name, member) \
+	{ name, offsetof(struct kvm_tdp_stats, member) }
+	COUNTER("leaves_4k", leaves[0]),
+	COUNTER("leaves_2m", leaves[1]),
+	COUNTER("leaves_1g", leaves[2]),
+	COUNTER("table_pages", table_pages),
+	COUNTER("pool_pages", pool_pages),
+	COUNTER("importers", importers),
+	COUNTER("faults", faults),
+	COUNTER("faults_spurious", faults_spurious),
+	COUNTER("faults_failed", faults_failed),
+	COUNTER("retries", retries),
+	COUNTER("entries_set", entries_set),
+	COUNTER("entries_zapped", entries_zapped),
+	COUNTER("replaced", replaced),
+	COUNTER("invalidations", invalidations),
+	COUNTER("invalidations_sent", invalidations_sent),
+	COUNTER("slot_zaps", slot_zaps),
+#undef COUNTER
+};
+
+static void print_stats(const struct kvm_tdp_stats *stats, bool json)
+{
+	struct json_object *obj = json_object_new_object();
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
+		value = *(const __u64 *)((const char *)stats +
+					 counters[i].offset);
+		json_add_num(obj, counters[i].name, value);
+		if (!json)
+			printf("%-19s %llu\n", counters[i].name,
+			       (unsigned long long)value);
+	}
+
+	if (json)
+		json_out(obj);
+	else
+		json_object_put(obj);
+}
+
+int cmd_stat(int argc, char **argv)
+{
+	struct kvm_tdp_stats stats;
+	struct stat_opts opts;
+	int tdp_fd;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opts);
+
+	tdp_fd = vm_create_tdp_fd(&opts.vm);
+	for (;;) {
+		tdp_get_stats(tdp_fd, &stats);
+		print_stats(&stats, opts.vm.json);
+		if (!opts.interval)
+			return 0;
+
+		/* Whoever reads the pipe wants it now; end when it is closed. */
+		out_finish(0);
+		sleep(opts.interval);
+		if (!opts.vm.json)
+			putchar('\n');
+	}
+}

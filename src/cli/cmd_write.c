@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kvm-tdp.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE	(1UL << 20)
+
+struct write_opts {
+	struct vm_opts vm;
+	struct range_opts range;
+	const char *text;
+	const char *file;
+};
+
+static const struct argp_option options[] = {
+	{ "file", 'f', "FILE", 0,
+	  "Write the contents of FILE; '-' is standard input", -3 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct write_opts *opts = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		*opts = (struct write_opts){ 0 };
+		state->child_inputs[0] = &opts->vm;
+		state->child_inputs[1] = &opts->range;
+		return 0;
+	case 'f':
+		opts->file = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (opts->text)
+			argp_error(state, "one TEXT only; quote it if it has blanks");
+		opts->text = arg;
+		return 0;
+	case ARGP_KEY_END:
+		range_need_gpa(&opts->range, state);
+		if (!opts->text == !opts->file)
+			argp_error(state, "give either TEXT or --file FILE");
+		if (opts->range.has_length)
+			argp_error(state, "--length: the data says how much is written");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_child children[] = {
+	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
+};
+
+static const struct argp argp = {
+	options, parse, "[TEXT]",
+	"Write TEXT, or the contents of a file, into guest memory.\n"
+	"\vThe bytes go in as they are, with nothing after TEXT. The guest is not "
+	"stopped meanwhile and sees them as it would those of a device.",
+	children, NULL, NULL
+};
+
+static uint64_t write_piece(struct dma *dma, uint64_t gpa, const void *buf,
+			    size_t length)
+{
+	size_t done;
+	int err = dma_write(dma, gpa, buf, length, &done);
+
+	if (err)
+		die("writing at 0x%llx: %s", (unsigned long long)(gpa + done),
+		    fault_strerror(-err));
+	return done;
+}
+
+static uint64_t write_file(struct dma *dma, uint64_t gpa, const char *name)
+{
+	FILE *file = strcmp(name, "-") ? fopen(name, "rb") : stdin;
+	void *buf = malloc(PIECE);
+	uint64_t total = 0;
+	size_t n;
+
+	if (!file || !buf)
+		die("%s: %s", name, strerror(errno));
+
+	while ((n = fread(buf, 1, PIECE, file)))
+		total += write_piece(dma, gpa + total, buf, n);
+	if (ferror(file))
+		die("%s: %s", name, strerror(errno));
+
+	if (file != stdin)
+		fclose(file);
+	free(buf);
+	return total;
+}
+
+int cmd_write(int argc, char **argv)
+{
+	struct write_opts opts;
+	struct json_object *obj;
+	struct dma dma;
+	uint64_t done;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opts);
+
+	dma_open(&dma, &opts.vm);
+	if (opts.file)
+		done = write_file(&dma, opts.range.gpa, opts.file);
+	else
+		done = write_piece(&dma, opts.range.gpa, opts.text,
+				   strlen(opts.text));
+	dma_close(&dma);
+
+	if (!opts.vm.json) {
+		printf("0x%llx: %llu bytes written\n",
+		       (unsigned long long)opts.range.gpa,
+		       (unsigned long long)done);
+		return 0;
+	}
+	obj = json_object_new_object();
+	json_add_hex(obj, "gpa", opts.range.gpa);
+	json_add_num(obj, "written", done);
+	json_out(obj);
+	return 0;
+}

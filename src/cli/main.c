@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kvm-tdp.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{ "list", cmd_list },
+	{ "info", cmd_info },
+	{ "map", cmd_map },
+	{ "prefault", cmd_prefault },
+	{ "stat", cmd_stat },
+	{ "read", cmd_read },
+	{ "write", cmd_write },
+	{ "find", cmd_find },
+	{ "watch", cmd_watch },
+	{ "attach", cmd_attach },
+};
+
+static const char doc[] =
+	"Look at and use the memory of a running KVM guest through the table that the kvm_tdp module exports.\n"
+	"\vCommands:\n"
+	"  list      processes that have VMs\n"
+	"  info      format, levels and root of a VM's exported table\n"
+	"  map       what the table maps now\n"
+	"  prefault  map a range of guest memory\n"
+	"  stat      counters\n"
+	"  read      read guest memory\n"
+	"  write     write guest memory\n"
+	"  find      search guest memory for a string\n"
+	"  watch     run a command and see the host take memory away\n"
+	"  attach    run a command that inherits a TDP fd\n"
+	"\n"
+	"'kvm-tdp COMMAND --help' tells more. read, write, find and watch go through the DMA engine of the module kvm_tdp_dma.\n"
+	"\n"
+	"Exit status: 0 success, 1 failure, 2 wrong usage.";
+
+struct chosen {
+	const struct command *command;
+	int argc;
+	char **argv;
+};
+
+static error_t main_parse(int key, char *arg, struct argp_state *state)
+{
+	struct chosen *chosen = state->input;
+	size_t i;
+
+	switch (key) {
+	case ARGP_KEY_ARG:
+		for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+			if (!strcmp(arg, commands[i].name))
+				chosen->command = &commands[i];
+		}
+		if (!chosen->command)
+			argp_error(state, "'%s' is no command", arg);
+
+		/* The rest is the command's to parse. */
+		chosen->argc = state->argc - state->next + 1;
+		chosen->argv = state->argv + state->next - 1;
+		state->next = state->argc;
+		return 0;
+	case ARGP_KEY_NO_ARGS:
+		argp_error(state, "a command is needed");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = { NULL, main_parse,
+					  "COMMAND [OPTION...]", doc, NULL,
+					  NULL, NULL };
+	struct chosen chosen = { 0 };
+	char name[32];
+
+	argp_err_exit_status = EXIT_USAGE;
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &chosen);
+
+	snprintf(name, sizeof(name), "kvm-tdp %s", chosen.command->name);
+	chosen.argv[0] = name;
+	return out_finish(chosen.command->run(chosen.argc, chosen.argv));
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kvm-tdp.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void __attribute__((format(printf, 1, 0)))
+say(const char *fmt, va_list args)
+{
+	/* What was printed before the error comes first. */
+	fflush(stdout);
+	fputs("kvm-tdp: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+void die(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+	exit(EXIT_FAILURE);
+}
+
+void warn(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	say(fmt, args);
+	va_end(args);
+}
+
+void out_bytes(const void *buf, size_t length)
+{
+	if (fwrite(buf, 1, length, stdout) != length)
+		die("standard output: %s", strerror(errno));
+}
+
+void out_hexdump(uint64_t gpa, const void *buf, size_t length)
+{
+	const unsigned char *bytes = buf;
+	size_t at, i, n;
+
+	for (at = 0; at < length; at += 16) {
+		n = length - at < 16 ? length - at : 16;
+
+		printf("%012llx ", (unsigned long long)(gpa + at));
+		for (i = 0; i < 16; i++) {
+			if (i < n)
+				printf(" %02x", bytes[at + i]);
+			else
+				printf("   ");
+			if (i == 7)
+				putchar(' ');
+		}
+
+		printf("  |");
+		for (i = 0; i < n; i++)
+			putchar(isprint(bytes[at + i]) ? bytes[at + i] : '.');
+		printf("|\n");
+	}
+}
+
+void json_add_hex(struct json_object *obj, const char *key, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "0x%llx", (unsigned long long)value);
+	json_add_str(obj, key, text);
+}
+
+void json_add_num(struct json_object *obj, const char *key, uint64_t value)
+{
+	json_object_object_add(obj, key, json_object_new_uint64(value));
+}
+
+void json_add_str(struct json_object *obj, const char *key, const char *value)
+{
+	json_object_object_add(obj, key, json_object_new_string(value));
+}
+
+void json_add_bytes(struct json_object *obj, const char *key, const void *buf,
+		    size_t length)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *bytes = buf;
+	char *text = malloc(2 * length + 1);
+	size_t i;
+
+	if (!text)
+		die("%zu bytes: %s", length, strerror(errno));
+
+	for (i = 0; i < length; i++) {
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 0xf];
+	}
+	text[2 * i] = 0;
+	json_add_str(obj, key, text);
+	free(text);
+}
+
+static const char *json_text(struct json_object *obj)
+{
+	return json_object_to_json_string_ext(obj, JSON_C_TO_STRING_SPACED |
+					      JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+void json_out(struct json_object *obj)
+{
+	puts(json_text(obj));
+	json_object_put(obj);
+}
+
+void json_array_begin(struct json_array *array)
+{
+	if (array->json)
+		putchar('[');
+}
+
+void json_array_add(struct json_array *array, struct json_object *obj)
+{
+	if (array->json)
+		printf("%s%s", array->any ? ",\n " : "\n ", json_text(obj));
+	array->any = true;
+	json_object_put(obj);
+}
+
+void json_array_end(struct json_array *array)
+{
+	if (array->json)
+		puts(array->any ? "\n]" : "]");
+}
+
+int out_finish(int status)
+{
+	if (fflush(stdout) || ferror(stdout))
+		die("standard output: %s", strerror(errno));
+	return status;
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The parts of kvm-tdp that need no VM. Prints TAP. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../scan.h"
+#include "../search.h"
+#include "../text.h"
+
+static int ran, failed;
+
+static void ok(bool good, const char *what, const char *which)
+{
+	printf("%sok %d - %s: %s\n", good ? "" : "not ", ++ran, what, which);
+	failed += !good;
+}
+
+static void ok_text(const char *got, const char *want)
+{
+	bool good = !strcmp(got, want);
+
+	ok(good, "prints", want);
+	if (!good)
+		printf("# got: %s\n", got);
+}
+
+static void test_size_parse(void)
+{
+	static const struct {
+		const char *text;
+		uint64_t value;
+	} good[] = {
+		{ "0", 0 }, { "4096", 4096 }, { "0x1000", 4096 },
+		{ "0x1K", 1024 }, { "640k", 640 << 10 }, { "2M", 2 << 20 },
+		{ "3G", 3ULL << 30 }, { "1t", 1ULL << 40 },
+		{ "0xfffffffffffff000", 0xfffffffffffff000 },
+		{ "18446744073709551615", UINT64_MAX },
+		{ "16777215T", 16777215ULL << 40 },
+	};
+	static const char * const bad[] = {
+		"", " 1", "-1", "+1", "x", "0x", "1KB", "1K ", "K", "1.5G",
+		"18446744073709551616", "16777216T", "0x1g0", "4096,",
+	};
+	uint64_t value;
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		ok(size_parse(good[i].text, &value) && value == good[i].value,
+		   "is a size", good[i].text);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ok(!size_parse(bad[i], &value), "is no size", bad[i]);
+}
+
+static void test_size_format(void)
+{
+	char text[SIZE_TEXT];
+
+	ok_text(size_format(0, text), "0");
+	ok_text(size_format(4097, text), "4097");
+	ok_text(size_format(4096, text), "4K");
+	ok_text(size_format(1025 << 10, text), "1025K");
+	ok_text(size_format(2 << 20, text), "2M");
+	ok_text(size_format(1ULL << 57, text), "131072T");
+	ok_text(size_format(UINT64_MAX, text), "18446744073709551615");
+}
+
+static void test_run_format(void)
+{
+	struct kvm_tdp_run run = {
+		.gpa = 0x100000000, .length = 0x200000, .hpa = 0x40000000,
+		.access = KVM_TDP_ACCESS_READ | KVM_TDP_ACCESS_EXEC, .level = 2,
+	};
+	const struct kvm_tdp_run longest = {
+		.gpa = UINT64_MAX / 2 + 1, .length = UINT64_MAX / 2,
+		.hpa = UINT64_MAX, .access = 7, .level = 9,
+	};
+	char text[RUN_TEXT];
+
+	run_format_raw(&run, text);
+	ok_text(text, "0x100000000\t0x200000\t2\tr-x\t0x40000000");
+	run_format(&run, text);
+	ok_text(text, "0x000100000000-0x0001001fffff        2M  2M     r-x     0x000040000000");
+	run.hpa = 0;
+	run.access = 7;
+	run_format(&run, text);
+	ok_text(text, "0x000100000000-0x0001001fffff        2M  2M     rwx     -");
+	ok(run_format(&longest, text) < RUN_TEXT &&
+	   run_format_raw(&longest, text) < RUN_TEXT, "run fits", "longest");
+}
+
+static void test_run_join(void)
+{
+	const struct kvm_tdp_run base = {
+		.gpa = 0x1000, .length = 0x1000, .hpa = 0x8000, .access = 3,
+		.level = 1,
+	};
+	const struct kvm_tdp_run next = {
+		.gpa = 0x2000, .length = 0x3000, .hpa = 0x9000, .access = 3,
+		.level = 1,
+	};
+	struct kvm_tdp_run run = base, other;
+
+	ok(run_join(&run, &next) && run.length == 0x4000 &&
+	   run.gpa == 0x1000 && run.hpa == 0x8000, "runs join", "adjacent");
+
+#define DIFFERS(member, value, what)					\
+	do {								\
+		run = base;						\
+		other = next;						\
+		other.member = value;					\
+		ok(!run_join(&run, &other) && run.length == 0x1000,	\
+		   "runs stay apart", what);				\
+	} while (0)
+	DIFFERS(gpa, 0x3000, "hole");
+	DIFFERS(hpa, 0xa000, "elsewhere in the host");
+	DIFFERS(hpa, 0, "one hidden");
+	DIFFERS(access, 1, "other access");
+	DIFFERS(level, 2, "other level");
+#undef DIFFERS
+
+	run = base;
+	other = next;
+	run.hpa = 0;
+	other.hpa = 0;
+	ok(run_join(&run, &other), "runs join", "hpa hidden");
+}
+
+static void test_printable(void)
+{
+	static const struct {
+		const char *text;
+		size_t length, want;
+	} cases[] = {
+		{ "abc\n", 4, 3 }, { "a\tb", 3, 3 }, { "", 0, 0 },
+		{ "\0a", 2, 0 }, { "ab\177", 3, 2 }, { "a\200", 2, 1 },
+		{ "whole", 5, 5 },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		ok(printable_prefix((const uint8_t *)cases[i].text,
+				    cases[i].length) == cases[i].want,
+		   "printable prefix", "as expected");
+}
+
+struct matches {
+	uint64_t gpa[64];
+	size_t nr, max;
+};
+
+static bool note(uint64_t gpa, void *data)
+{
+	struct matches *matches = data;
+
+	if (matches->nr < 64)
+		matches->gpa[matches->nr] = gpa;
+	return ++matches->nr < matches->max;
+}
+
+/* Memory is @text at @gpa, with a hole of 1000 bytes where it has a '|'. */
+static void search_text(const char *text, uint64_t gpa, const char *pattern,
+			size_t piece, struct matches *matches)
+{
+	struct search search;
+	size_t n;
+
+	if (!search_init(&search, pattern, strlen(pattern), piece))
+		abort();
+	search_skip(&search, gpa);
+	while (*text) {
+		if (*text == '|') {
+			text++;
+			gpa += 1000;
+			search_skip(&search, gpa);
+			continue;
+		}
+		n = strcspn(text, "|");
+		n = n < piece ? n : piece;
+		memcpy(search_space(&search), text, n);
+		if (!search_feed(&search, n, note, matches))
+			break;
+		text += n;
+		gpa += n;
+	}
+	search_free(&search);
+}
+
+static void expect_matches(const char *text, const char *pattern, size_t nr,
+			   const uint64_t *gpa)
+{
+	size_t piece;
+
+	/* Every way the pieces can cut the match. */
+	for (piece = 1; piece <= strlen(text); piece++) {
+		struct matches matches = { .max = 1000 };
+		char which[64];
+
+		search_text(text, 0x5000, pattern, piece, &matches);
+		snprintf(which, sizeof(which), "'%s' in pieces of %zu",
+			 pattern, piece);
+		ok(matches.nr == nr &&
+		   (!nr || !memcmp(matches.gpa, gpa, nr * sizeof(*gpa))), "search",
+		   which);
+	}
+}
+
+static void test_search(void)
+{
+	struct matches matches = { .max = 2 };
+
+	expect_matches("xxneedlexx", "needle", 1, (uint64_t []){ 0x5002 });
+	expect_matches("needleneedle", "needle", 2,
+		       (uint64_t []){ 0x5000, 0x5006 });
+	expect_matches("aaaa", "aa", 3, (uint64_t []){ 0x5000, 0x5001, 0x5002 });
+	expect_matches("abc", "c", 1, (uint64_t []){ 0x5002 });
+	expect_matches("nee|dle", "needle", 0, NULL);
+	expect_matches("nee|needle", "needle", 1,
+		       (uint64_t []){ 0x5000 + 3 + 1000 });
+	expect_matches("needl", "needle", 0, NULL);
+
+	search_text("aaaa", 0, "a", 4, &matches);
+	ok(matches.nr == 2, "search", "ends when told to");
+}
+
+/* Walk over memory of which [from, to) is RAM, in pieces of @max. */
+static struct scan walk(uint64_t gpa, uint64_t length, uint64_t from,
+			uint64_t to, uint64_t max)
+{
+	struct scan scan;
+	uint64_t n;
+
+	scan_init(&scan, gpa, length);
+	while ((n = scan_left(&scan, max))) {
+		if (scan.gpa < from || scan.gpa >= to)
+			scan_skip(&scan, SCAN_STEP);
+		else
+			scan_found(&scan, n < to - scan.gpa ? n : to - scan.gpa);
+	}
+	return scan;
+}
+
+static void test_scan(void)
+{
+	const uint64_t m = 1 << 20, g = 1 << 30;
+	struct scan scan;
+
+	scan = walk(0, 0, 0, 256 * m, 4 * m);
+	ok(scan.gpa == SCAN_LOW + SCAN_FAR && scan.ram == 256 * m &&
+	   scan.skipped == scan.gpa - scan.ram, "scan", "low RAM only");
+	scan = walk(0, 0, 4 * g, 9 * g, 7 * m);
+	ok(scan.gpa == 10 * g && scan.ram == 5 * g, "scan",
+	   "follows RAM beyond 4G");
+	scan = walk(20 * g, 0, 0, 1, m);
+	ok(scan.gpa == 21 * g && !scan.ram, "scan", "from high up, no RAM");
+	scan = walk(0x1000, 0x40000, 0x20000, 0x30000, m);
+	ok(scan.gpa == 0x41000 && scan.ram == 0x10000 && scan.skipped == 0x30000,
+	   "scan", "given range, hole at both ends");
+	scan = walk(0x1000, 0x2000, 0, m, m);
+	ok(scan.gpa == 0x3000 && scan.ram == 0x2000 && !scan.skipped, "scan",
+	   "given range, all RAM");
+	scan = walk(0x1000, 0x2000, m, 2 * m, m);
+	ok(scan.gpa == 0x3000 && scan.skipped == 0x2000, "scan",
+	   "a step does not leave the range");
+}
+
+int main(void)
+{
+	test_size_parse();
+	test_size_format();
+	test_run_format();
+	test_run_join();
+	test_printable();
+	test_search();
+	test_scan();
+
+	printf("1..%d\n", ran);
+	return failed != 0;
+}

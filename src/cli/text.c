@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int unit_shift(char unit)
+{
+	switch (toupper((unsigned char)unit)) {
+	case 'K':
+		return 10;
+	case 'M':
+		return 20;
+	case 'G':
+		return 30;
+	case 'T':
+		return 40;
+	}
+	return -1;
+}
+
+bool size_parse(const char *text, uint64_t *value)
+{
+	unsigned long long number;
+	char *end;
+	int shift = 0;
+
+	/* strtoull() takes blanks and signs, which make no size. */
+	if (!isdigit((unsigned char)text[0]))
+		return false;
+
+	errno = 0;
+	number = strtoull(text, &end, 0);
+	if (errno)
+		return false;
+
+	if (*end) {
+		shift = unit_shift(*end);
+		if (shift < 0 || end[1])
+			return false;
+	}
+	if (number > UINT64_MAX >> shift)
+		return false;
+
+	*value = (uint64_t)number << shift;
+	return true;
+}
+
+const char *size_format(uint64_t value, char text[SIZE_TEXT])
+{
+	static const char units[] = { 0, 'K', 'M', 'G', 'T' };
+	size_t unit = 0;
+
+	while (value && value % 1024 == 0 && unit + 1 < sizeof(units)) {
+		value /= 1024;
+		unit++;
+	}
+
+	/* Without a unit the terminating 0 of "%c" ends the text. */
+	snprintf(text, SIZE_TEXT, "%" PRIu64 "%c", value, units[unit]);
+	return text;
+}
+
+const char *level_name(unsigned int level)
+{
+	static const char * const names[] = { "?", "4K", "2M", "1G" };
+
+	return names[level < 4 ? level : 0];
+}
+
+const char *access_format(unsigned int access, char text[ACCESS_TEXT])
+{
+	text[0] = access & KVM_TDP_ACCESS_READ ? 'r' : '-';
+	text[1] = access & KVM_TDP_ACCESS_WRITE ? 'w' : '-';
+	text[2] = access & KVM_TDP_ACCESS_EXEC ? 'x' : '-';
+	text[3] = 0;
+	return text;
+}
+
+bool run_join(struct kvm_tdp_run *run, const struct kvm_tdp_run *next)
+{
+	if (run->gpa + run->length != next->gpa ||
+	    run->access != next->access || run->level != next->level)
+		return false;
+	if (run->hpa || next->hpa) {
+		if (run->hpa + run->length != next->hpa)
+			return false;
+	}
+
+	run->length += next->length;
+	return true;
+}
+
+int run_format_raw(const struct kvm_tdp_run *run, char text[RUN_TEXT])
+{
+	char access[ACCESS_TEXT];
+
+	return snprintf(text, RUN_TEXT,
+			"0x%llx\t0x%llx\t%u\t%s\t0x%llx",
+			(unsigned long long)run->gpa,
+			(unsigned long long)run->length, run->level,
+			access_format(run->access, access),
+			(unsigned long long)run->hpa);
+}
+
+int run_format(const struct kvm_tdp_run *run, char text[RUN_TEXT])
+{
+	char access[ACCESS_TEXT], size[SIZE_TEXT], hpa[SIZE_TEXT] = "-";
+
+	if (run->hpa)
+		snprintf(hpa, sizeof(hpa), "0x%012llx",
+			 (unsigned long long)run->hpa);
+
+	return snprintf(text, RUN_TEXT,
+			"0x%012llx-0x%012llx %9s  %-5s  %-6s  %s",
+			(unsigned long long)run->gpa,
+			(unsigned long long)(run->gpa + run->length - 1),
+			size_format(run->length, size), level_name(run->level),
+			access_format(run->access, access), hpa);
+}
+
+size_t printable_prefix(const uint8_t *buf, size_t length)
+{
+	size_t n = 0;
+
+	while (n < length && ((buf[n] >= 0x20 && buf[n] < 0x7f) || buf[n] == '\t'))
+		n++;
+	return n;
+}
