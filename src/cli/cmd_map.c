@@ -18,11 +18,11 @@ struct map_opts {
 };
 
 static const struct argp_option options[] = {
+	{ "prefault", KEY_PREFAULT, NULL, 0,
+	  "Map the range for reading first; needs --gpa and --length", -3 },
 	{ "raw", KEY_RAW, NULL, 0,
 	  "Print tab-separated gpa, length, level, access, hpa; no head line",
 	  -1 },
-	{ "prefault", KEY_PREFAULT, NULL, 0,
-	  "Map the range for reading first; takes --gpa and --length", 0 },
 	{ 0 }
 };
 

@@ -8,16 +8,22 @@
 
 #define PIECE	(1UL << 20)
 
+enum { KEY_GPA = 0x200 };
+
 struct write_opts {
 	struct vm_opts vm;
-	struct range_opts range;
+	uint64_t gpa;
+	bool has_gpa;
 	const char *text;
 	const char *file;
 };
 
 static const struct argp_option options[] = {
+	{ NULL, 0, NULL, 0, "Guest memory:", -3 },
+	{ "gpa", KEY_GPA, "GPA", 0,
+	  "Guest physical address to write to; required", 0 },
 	{ "file", 'f', "FILE", 0,
-	  "Write the contents of FILE; '-' is standard input", -3 },
+	  "Write the contents of FILE; '-' is standard input", 0 },
 	{ 0 }
 };
 
@@ -29,7 +35,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		*opts = (struct write_opts){ 0 };
 		state->child_inputs[0] = &opts->vm;
-		state->child_inputs[1] = &opts->range;
+		return 0;
+	case KEY_GPA:
+		opts->gpa = arg_size(arg, "--gpa", state);
+		opts->has_gpa = true;
 		return 0;
 	case 'f':
 		opts->file = arg;
@@ -40,19 +49,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opts->text = arg;
 		return 0;
 	case ARGP_KEY_END:
-		range_need_gpa(&opts->range, state);
+		if (!opts->has_gpa)
+			argp_error(state, "--gpa GPA is required");
 		if (!opts->text == !opts->file)
 			argp_error(state, "give either TEXT or --file FILE");
-		if (opts->range.has_length)
-			argp_error(state, "--length: the data says how much is written");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child children[] = {
-	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
-};
+static const struct argp_child children[] = { { &vm_argp, 0, NULL, 0 }, { 0 } };
 
 static const struct argp argp = {
 	options, parse, "[TEXT]",
@@ -106,20 +112,20 @@ int cmd_write(int argc, char **argv)
 
 	dma_open(&dma, &opts.vm);
 	if (opts.file)
-		done = write_file(&dma, opts.range.gpa, opts.file);
+		done = write_file(&dma, opts.gpa, opts.file);
 	else
-		done = write_piece(&dma, opts.range.gpa, opts.text,
+		done = write_piece(&dma, opts.gpa, opts.text,
 				   strlen(opts.text));
 	dma_close(&dma);
 
 	if (!opts.vm.json) {
 		printf("0x%llx: %llu bytes written\n",
-		       (unsigned long long)opts.range.gpa,
+		       (unsigned long long)opts.gpa,
 		       (unsigned long long)done);
 		return 0;
 	}
 	obj = json_object_new_object();
-	json_add_hex(obj, "gpa", opts.range.gpa);
+	json_add_hex(obj, "gpa", opts.gpa);
 	json_add_num(obj, "written", done);
 	json_out(obj);
 	return 0;

@@ -23,7 +23,7 @@ void scan_found(struct scan *scan, uint64_t length)
 {
 	scan->gpa += length;
 	scan->ram += length;
-	if (scan->open_ended && scan->gpa + SCAN_FAR > scan->end)
+	if (length && scan->open_ended && scan->gpa + SCAN_FAR > scan->end)
 		scan->end = scan->gpa + SCAN_FAR;
 }
 

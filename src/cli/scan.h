@@ -34,7 +34,7 @@ void scan_init(struct scan *scan, uint64_t gpa, uint64_t length);
 /* Bytes to try at scan.gpa, at most @max; 0: the walk is over. */
 uint64_t scan_left(const struct scan *scan, uint64_t max);
 
-/* @length bytes at scan.gpa are RAM. */
+/* @length bytes at scan.gpa are RAM; 0 changes nothing. */
 void scan_found(struct scan *scan, uint64_t length);
 
 /* The bytes at scan.gpa are not: go on at the next multiple of @step. */

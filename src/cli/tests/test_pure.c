@@ -232,10 +232,12 @@ static struct scan walk(uint64_t gpa, uint64_t length, uint64_t from,
 
 	scan_init(&scan, gpa, length);
 	while ((n = scan_left(&scan, max))) {
-		if (scan.gpa < from || scan.gpa >= to)
+		if (scan.gpa < from || scan.gpa >= to) {
+			scan_found(&scan, 0);
 			scan_skip(&scan, SCAN_STEP);
-		else
+		} else {
 			scan_found(&scan, n < to - scan.gpa ? n : to - scan.gpa);
+		}
 	}
 	return scan;
 }

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_TEST_H
+#define _KTDP_TEST_H
+
+/*
+ * /dev/ktdp_test: the kernel side of the tests.  It calls the importer API of
+ * kvm_tdp as user space tells it to.
+ *
+ * An ioctl fails only if the helper could not make the call; what the function
+ * under test answered is in @ret.  Handles and importers belong to the open
+ * file.  Calls that use a handle must not run at once with a put of it.
+ */
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define KTDP_TEST_HANDLES	8
+#define KTDP_TEST_IMPORTERS	4
+#define KTDP_TEST_RECORDS	4096
+
+/* ktdp_test_call.importer: not one of the importers */
+#define KTDP_TEST_NULL_OPS	(-1)	/* ops is NULL */
+#define KTDP_TEST_NO_CALLBACK	(-2)	/* ops->invalidate is NULL */
+
+/* ktdp_test_call.mm: 0 is the caller's, a positive number a process's */
+#define KTDP_TEST_MM_NULL	(-1)
+#define KTDP_TEST_MM_HELD	(-2)	/* the one KTDP_TEST_HOLD_MM took */
+
+/* ktdp_test_call.context: who calls fault */
+#define KTDP_TEST_CALLER	0
+#define KTDP_TEST_KTHREAD	1
+#define KTDP_TEST_KTHREAD_MM	2	/* ... that runs in the mm given */
+
+/* ktdp_test_call.flags */
+#define KTDP_TEST_NULL_TDP_FD	0x01
+
+/* ktdp_test_call.access; not the values of any other interface */
+#define KTDP_TEST_READ		0x10
+#define KTDP_TEST_WRITE		0x20
+#define KTDP_TEST_EXEC		0x40
+
+/**
+ * struct ktdp_test_call - GET, PUT, REGISTER, UNREGISTER, FAULT, HOLD_MM
+ * @ret: out: what the function returned; -EPROTO if kvm_tdp_fd_get() gave NULL
+ * @fd: GET: descriptor number
+ * @handle: GET: out; else in: names the object that GET found
+ * @importer: REGISTER, UNREGISTER: index, or KTDP_TEST_N...
+ * @gfn: FAULT
+ * @access: FAULT: KTDP_TEST_READ...
+ * @mm: FAULT, HOLD_MM: whose mm
+ * @context: FAULT: KTDP_TEST_CALLER...
+ * @flags: FAULT: KTDP_TEST_NULL_TDP_FD
+ * @running_before: UNREGISTER: out: callbacks that ran when it was called
+ * @running_after: UNREGISTER: out: callbacks that ran when it had returned
+ *
+ * PUT drops the handle and leaves what is registered through it registered.
+ */
+struct ktdp_test_call {
+	__s32 ret;
+	__s32 fd;
+	__u32 handle;
+	__s32 importer;
+	__aligned_u64 gfn;
+	__u32 access;
+	__s32 mm;
+	__u32 context;
+	__u32 flags;
+	__u32 running_before;
+	__u32 running_after;
+};
+
+/**
+ * struct ktdp_test_metadata - METADATA
+ * @ret: out: 0 or the error
+ * @handle: in
+ * @cookie: out: the pointer that get_metadata returned, as a number
+ * @type: out: as the members below, from the metadata
+ */
+struct ktdp_test_metadata {
+	__s32 ret;
+	__u32 handle;
+	__aligned_u64 cookie;
+	__u32 type;
+	__s32 level;
+	__aligned_u64 root_hpa;
+	__s32 max_huge_page_level;
+	__u32 pad;
+	__aligned_u64 rsvd_bits_mask[2][5];
+};
+
+/* ktdp_test_record.flags */
+#define KTDP_TEST_IN_TASK	0x01	/* no interrupt or softirq */
+#define KTDP_TEST_ATOMIC	0x02	/* preemption is off */
+#define KTDP_TEST_IRQS_OFF	0x04
+
+/**
+ * struct ktdp_test_record - one invalidate callback
+ * @start: its argument
+ * @size: its argument
+ * @order: number of the callback among those of all importers of all files
+ * @begin_ns: CLOCK_MONOTONIC when it was entered
+ * @end_ns: CLOCK_MONOTONIC when it was left
+ * @importer: index
+ * @flags: the context it was called in
+ * @tid: thread it was called by, in the initial pid namespace
+ * @pad: 0
+ */
+struct ktdp_test_record {
+	__aligned_u64 start;
+	__aligned_u64 size;
+	__aligned_u64 order;
+	__aligned_u64 begin_ns;
+	__aligned_u64 end_ns;
+	__u32 importer;
+	__u32 flags;
+	__u32 tid;
+	__u32 pad;
+};
+
+/**
+ * struct ktdp_test_log - LOG: read, and forget, the callbacks since the last LOG
+ * @importer: in: index
+ * @nr: in: room; out: records written
+ * @records: in: user pointer to struct ktdp_test_record
+ * @total: out: callbacks; more than @nr if there was no room for them
+ */
+struct ktdp_test_log {
+	__u32 importer;
+	__u32 nr;
+	__aligned_u64 records;
+	__aligned_u64 total;
+};
+
+/* ktdp_test_control.action */
+#define KTDP_TEST_LOOK		0
+#define KTDP_TEST_HOLD		1	/* the next callback spins ... */
+#define KTDP_TEST_RELEASE	2	/* ... until this, or for 10 s */
+
+/**
+ * struct ktdp_test_control - CONTROL
+ * @importer: in: index
+ * @action: in: KTDP_TEST_LOOK...
+ * @running: out: callbacks that run now
+ * @pad: 0
+ *
+ * UNREGISTER releases a callback that spins, 100 ms after it was called.
+ */
+struct ktdp_test_control {
+	__u32 importer;
+	__u32 action;
+	__u32 running;
+	__u32 pad;
+};
+
+/**
+ * struct ktdp_test_poke - POKE: spoil the table, or mend it again
+ * @handle: in
+ * @level: out: level of the entry; 0 if nothing was present on the way to @gfn
+ * @gfn: in: its leaf is meant
+ * @flip: in: bits to change
+ * @entry: out: the entry, as it is now
+ *
+ * For an instant, with nothing else going on: the exporter does not know.
+ */
+struct ktdp_test_poke {
+	__u32 handle;
+	__u32 level;
+	__aligned_u64 gfn;
+	__aligned_u64 flip;
+	__aligned_u64 entry;
+};
+
+/* ktdp_test_bench.kind */
+#define KTDP_TEST_BENCH_NOTHING	0	/* what measuring itself costs */
+#define KTDP_TEST_BENCH_HMM	1	/* hmm_range_fault() in steps of @batch */
+#define KTDP_TEST_BENCH_FAULT	2	/* fault() page by page */
+
+/**
+ * struct ktdp_test_bench - BENCH: time a call over a run of pages
+ * @ret: out: first error of the function, 0 if there was none
+ * @kind: in: KTDP_TEST_BENCH_...
+ * @handle: in: FAULT
+ * @batch: in: HMM: pages per call; 1 to 512, divides @pages
+ * @hva: in: HMM: first page, in the caller's address space
+ * @gfn: in: FAULT: first page
+ * @pages: in: how many; at most 65536
+ * @access: in: KTDP_TEST_READ...
+ * @calls: out: calls timed
+ * @min: out: TSC ticks of the shortest call
+ * @median: out
+ * @max: out
+ * @total: out: sum over all calls
+ */
+struct ktdp_test_bench {
+	__s32 ret;
+	__u32 kind;
+	__u32 handle;
+	__u32 batch;
+	__aligned_u64 hva;
+	__aligned_u64 gfn;
+	__aligned_u64 pages;
+	__u32 access;
+	__u32 calls;
+	__aligned_u64 min;
+	__aligned_u64 median;
+	__aligned_u64 max;
+	__aligned_u64 total;
+};
+
+#define KTDP_TEST_GET		_IOWR('k', 0, struct ktdp_test_call)
+#define KTDP_TEST_PUT		_IOWR('k', 1, struct ktdp_test_call)
+#define KTDP_TEST_REGISTER	_IOWR('k', 2, struct ktdp_test_call)
+#define KTDP_TEST_UNREGISTER	_IOWR('k', 3, struct ktdp_test_call)
+#define KTDP_TEST_FAULT		_IOWR('k', 4, struct ktdp_test_call)
+#define KTDP_TEST_HOLD_MM	_IOWR('k', 5, struct ktdp_test_call)
+#define KTDP_TEST_METADATA	_IOWR('k', 6, struct ktdp_test_metadata)
+#define KTDP_TEST_LOG		_IOWR('k', 7, struct ktdp_test_log)
+#define KTDP_TEST_CONTROL	_IOWR('k', 8, struct ktdp_test_control)
+#define KTDP_TEST_BENCH		_IOWR('k', 9, struct ktdp_test_bench)
+#define KTDP_TEST_POKE		_IOWR('k', 10, struct ktdp_test_poke)
+
+#endif /* _KTDP_TEST_H */

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What zap and write-protect cost under the lock is bounded by the edges of
+ * the range, whatever is mapped between them: counted in changes of entries.
+ */
+
+#include <string.h>
+
+#include "cfg.h"
+#include "mirror.h"
+#include "tap.h"
+
+#define GIB		0x40000ULL	/* in gfns */
+#define TIB		(1024 * GIB)
+
+static struct ktdp_mirror mirror;
+
+static void setup(void)
+{
+	struct cfg cfg = cfg_get(0, 2);
+
+	env_hpa_base_set(cfg_addr(&cfg));
+	memset(&mirror, 0, sizeof(mirror));
+	cfg_fmt_init(&cfg, &mirror.fmt);
+	mirror.root = env_table_alloc();
+	mirror.root->level = cfg.level;
+}
+
+static void teardown(void)
+{
+	struct ktdp_table *table;
+
+	raw_spin_lock(&mirror.lock);
+	while ((table = ktdp_mirror_pool_get(&mirror)))
+		ktdp_table_free(table);
+	raw_spin_unlock(&mirror.lock);
+	ktdp_table_free(mirror.root);
+}
+
+static void map(struct ktdp_cursor *cur, u64 gfn)
+{
+	struct ktdp_table *table;
+	int ret;
+
+	while (mirror.nr_pool < ktdp_mirror_need(&mirror)) {
+		table = env_table_alloc();
+		ktdp_mirror_pool_add(&mirror, table);
+	}
+	ret = ktdp_mirror_map(cur, gfn, 1, gfn, true);
+	if (ret && ret != -EEXIST)
+		bail("gfn %#llx is not mapped: %d", gfn, ret);
+}
+
+static void map_window(struct ktdp_cursor *cur, u64 gfn)
+{
+	unsigned int i;
+
+	for (i = 0; i < KTDP_ENTRIES; i++)
+		map(cur, (gfn & ~ktdp_level_mask(2)) + i);
+}
+
+/* One page in each 1G, a full window at both edges and in the middle. */
+static void populate(u64 start, u64 end)
+{
+	struct ktdp_cursor cur;
+	u64 gfn;
+
+	raw_spin_lock(&mirror.lock);
+	ktdp_cursor_init(&cur, &mirror);
+	for (gfn = start; gfn < end; gfn += GIB)
+		map(&cur, gfn + (gfn / GIB * 7919) % GIB);
+	map_window(&cur, start);
+	map_window(&cur, start + (end - start) / 2);
+	map_window(&cur, end - 1);
+	raw_spin_unlock(&mirror.lock);
+}
+
+static u64 nr_leaves(void)
+{
+	return mirror.root->leaves[0];
+}
+
+static u64 free_list(struct ktdp_table *table)
+{
+	struct ktdp_table *next;
+	u64 freed = 0;
+
+	for (; table; table = next) {
+		next = table->next;
+		freed += ktdp_table_free_tree(&mirror.fmt, table);
+	}
+	return freed;
+}
+
+struct cost {
+	u64 wrprot;	/* changes of entries */
+	u64 zap;
+	u64 leaves;	/* that the zap removed */
+	u64 left;
+	u64 tables;	/* that it freed */
+};
+
+/* Of a range that begins and ends @skip gfns inside what is mapped. */
+static struct cost measure(u64 size, u64 skip)
+{
+	u64 start = 8 * TIB + skip, end = 8 * TIB + size - skip;
+	struct ktdp_zap zap = { .end = 0 }, wrprot = { .end = 0 };
+	struct cost cost = { 0 };
+	u64 before;
+
+	setup();
+	populate(8 * TIB, 8 * TIB + size);
+	cost.leaves = nr_leaves();
+	raw_spin_lock(&mirror.lock);
+	before = env.set_entry_calls;
+	ktdp_mirror_wrprot(&mirror, start, end, &wrprot);
+	cost.wrprot = env.set_entry_calls - before;
+	before = env.set_entry_calls;
+	ktdp_mirror_zap(&mirror, start, end, &zap);
+	cost.zap = env.set_entry_calls - before;
+	cost.left = nr_leaves();
+	ktdp_mirror_zap(&mirror, 0, ~0ULL, &zap);
+	raw_spin_unlock(&mirror.lock);
+	cost.leaves -= cost.left;
+	cost.tables = free_list(zap.detached);
+
+	ok(cost.tables == mirror.nr_linked, "%llu tables linked, %llu freed",
+	   mirror.nr_linked, cost.tables);
+	teardown();
+	is(env.tables, 0, "no table leaked");
+	return cost;
+}
+
+static void test_aligned(void)
+{
+	struct cost cost = measure(TIB, 0);
+
+	ok(cost.leaves > 2000, "1 TiB with %llu leaves", cost.leaves);
+	is(cost.left, 0, "nothing is left");
+	is(cost.wrprot, 2, "write-protect of 1 TiB: the two entries above");
+	is(cost.zap, 2, "zap of 1 TiB: the two entries above");
+}
+
+static void test_edges(void)
+{
+	struct cost one = measure(TIB, 1), three = measure(3 * TIB, 1);
+	/* Two edges, and below the root three levels with 511 entries each. */
+	u64 most = 2 * 3 * 511 + 2;
+
+	is(one.left, 2, "the first and the last page are left");
+	ok(one.zap <= most, "zap of 1 TiB less two pages: %llu, at most %llu",
+	   one.zap, most);
+	ok(one.wrprot <= most, "write-protect of it: %llu, at most %llu",
+	   one.wrprot, most);
+	ok(three.leaves > one.leaves + 2000, "3 TiB with %llu leaves",
+	   three.leaves);
+	is(three.zap, one.zap + 4, "zap of 3 TiB: four more entries above");
+	is(three.wrprot, one.wrprot + 4, "write-protect of 3 TiB: four more");
+}
+
+int main(void)
+{
+	test_aligned();
+	test_edges();
+	return done();
+}

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What must never be is refused: the one function that changes entries warns,
+ * returns an error and leaves all as it was.  It is private to its file, so
+ * the file is included.
+ */
+
+#include <string.h>
+
+#include "mirror.c"
+
+#include "cfg.h"
+#include "tap.h"
+
+static struct cfg cfg;
+static struct ktdp_mirror mirror;
+
+static void setup(const struct cfg *use)
+{
+	cfg = *use;
+	env_hpa_base_set(cfg_addr(&cfg));
+	memset(&mirror, 0, sizeof(mirror));
+	cfg_fmt_init(&cfg, &mirror.fmt);
+	mirror.root = env_table_alloc();
+	mirror.root->level = cfg.level;
+}
+
+static void fill_pool(void)
+{
+	struct ktdp_table *table = env_table_alloc();
+
+	raw_spin_lock(&mirror.lock);
+	ktdp_mirror_pool_add(&mirror, table);
+	raw_spin_unlock(&mirror.lock);
+}
+
+/* A mirror with two leaves, at level 1 and the largest, and a full pool. */
+#define LEAF_GFN	0x40000ULL
+#define LEAF_PFN	0x3ffULL
+#define LARGE_GFN	0x100000ULL
+#define LARGE_PFN	0x40000ULL
+
+static void setup_leaves(const struct cfg *use)
+{
+	struct ktdp_cursor cur;
+	int i;
+
+	setup(use);
+	for (i = 0; i < 3 * cfg.level; i++)
+		fill_pool();
+	raw_spin_lock(&mirror.lock);
+	ktdp_cursor_init(&cur, &mirror);
+	if (ktdp_mirror_map(&cur, LEAF_GFN, 1, LEAF_PFN, false) ||
+	    ktdp_mirror_map(&cur, LARGE_GFN, cfg.max_leaf_level, LARGE_PFN,
+			    false))
+		bail("cannot map two leaves");
+	raw_spin_unlock(&mirror.lock);
+}
+
+static void teardown(void)
+{
+	struct ktdp_table *table;
+
+	raw_spin_lock(&mirror.lock);
+	while ((table = ktdp_mirror_pool_get(&mirror)))
+		ktdp_table_free(table);
+	raw_spin_unlock(&mirror.lock);
+	ktdp_table_free_tree(&mirror.fmt, mirror.root);
+	if (env.tables)
+		bail("%u tables leaked", env.tables);
+}
+
+/* All that a refused change could have touched. */
+struct state {
+	u64 hash;
+	unsigned int tables;
+	unsigned int nr_pool;
+	u64 nr_linked;
+	u64 entries_set;
+	u64 entries_zapped;
+};
+
+static void hash_table(struct state *s, const struct ktdp_table *table)
+{
+	unsigned int i;
+
+	s->tables++;
+	s->hash = (s->hash ^ table->nr_present) * 31;
+	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
+		s->hash = (s->hash ^ table->leaves[i]) * 31;
+	for (i = 0; i < KTDP_ENTRIES; i++) {
+		struct cfg_entry e = cfg_decode(&cfg, table->entries[i],
+						table->level);
+
+		s->hash = (s->hash ^ table->entries[i]) * 0x100000001b3ULL;
+		if (e.kind == KTDP_ENTRY_TABLE)
+			hash_table(s, ktdp_hpa_to_table(e.hpa));
+	}
+}
+
+static struct state state_get(void)
+{
+	struct state s;
+
+	memset(&s, 0, sizeof(s));
+	s.nr_pool = mirror.nr_pool;
+	s.nr_linked = mirror.nr_linked;
+	s.entries_set = mirror.entries_set;
+	s.entries_zapped = mirror.entries_zapped;
+	hash_table(&s, mirror.root);
+	return s;
+}
+
+static bool state_same(const struct state *before)
+{
+	struct state now = state_get();
+
+	return !memcmp(before, &now, sizeof(now));
+}
+
+/* Was it refused as it should be?  If not, the tree is not to be trusted. */
+static void refused(const char *what, u64 gfn, int level, u64 value, int ret,
+		    int want, unsigned int warns, const struct state *before)
+{
+	bool same = state_same(before);
+
+	if (ret != want || warns != 1 || !same)
+		env_die("%s: %s %#llx at gfn %#llx level %d: %d, %u warnings, state %s",
+			cfg_name(&cfg), what, value, gfn, level, ret, warns,
+			same ? "the same" : "changed");
+}
+
+static void map_refused(u64 gfn, int level, u64 pfn, int want)
+{
+	struct state before = state_get();
+	unsigned int warns = env.warns;
+	struct ktdp_cursor cur;
+	int ret;
+
+	raw_spin_lock(&mirror.lock);
+	ktdp_cursor_init(&cur, &mirror);
+	ret = ktdp_mirror_map(&cur, gfn, level, pfn, true);
+	raw_spin_unlock(&mirror.lock);
+	refused("pfn", gfn, level, pfn, ret, want, env.warns - warns, &before);
+}
+
+/* A pfn with @bit of the entry set, at a gfn with and without tables. */
+static void pfn_bit_refused(int level, int bit)
+{
+	u64 near = LEAF_GFN + 2 * ktdp_level_pages(level);
+	u64 far = ktdp_gfn_end(cfg.level) - ktdp_level_pages(level);
+	u64 pfn = 1ULL << (bit - 12);
+
+	map_refused(near, level, pfn, -EINVAL);
+	map_refused(far, level, pfn, -EINVAL);
+}
+
+static void test_pfn(void)
+{
+	int level, bit;
+
+	for (level = 1; level <= cfg.max_leaf_level; level++) {
+		for (bit = cfg.phys_bits; bit < 64; bit++) {
+			if (1ULL << bit != cfg.encryption)
+				pfn_bit_refused(level, bit);
+		}
+		for (bit = 12; bit < 12 + 9 * (level - 1); bit++)
+			pfn_bit_refused(level, bit);
+	}
+}
+
+/* A leaf larger than any in this mirror. */
+static void test_level(void)
+{
+	map_refused(1ULL << 35, cfg.max_leaf_level + 1, 0, -EINVAL);
+}
+
+static void test_other_pfn(void)
+{
+	map_refused(LEAF_GFN, 1, LEAF_PFN + 1, -EBUSY);
+	map_refused(LARGE_GFN, cfg.max_leaf_level, 0, -EBUSY);
+	if (cfg.max_leaf_level > 1)
+		map_refused(LARGE_GFN + 1, 1, LARGE_PFN, -EBUSY);
+}
+
+/* The path to the table at @level for @gfn. */
+static void path_to(struct ktdp_cursor *cur, u64 gfn, int level)
+{
+	int l;
+
+	ktdp_cursor_init(cur, &mirror);
+	for (l = cfg.level; l > level; l--) {
+		u64 entry = cur->path[l]->entries[ktdp_level_index(gfn, l)];
+
+		cur->path[l - 1] =
+			ktdp_hpa_to_table(cfg_decode(&cfg, entry, l).hpa);
+	}
+}
+
+static void set_refused(u64 gfn, int level, u64 new)
+{
+	struct state before = state_get();
+	unsigned int warns = env.warns;
+	struct ktdp_cursor cur;
+	int ret;
+
+	path_to(&cur, gfn, level);
+	raw_spin_lock(&mirror.lock);
+	ret = ktdp_mirror_set_entry(&cur, gfn, level, new);
+	raw_spin_unlock(&mirror.lock);
+	refused("entry", gfn, level, new, ret, -EINVAL, env.warns - warns,
+		&before);
+}
+
+/* What is present changes in its permissions only. */
+static void test_in_place(void)
+{
+	const struct ktdp_fmt *fmt = &mirror.fmt;
+	int large = cfg.max_leaf_level;
+	u64 other = ktdp_table_hpa(mirror.root);
+
+	set_refused(LEAF_GFN, 1, ktdp_make_leaf(fmt, 1, 0x400, false));
+	set_refused(LARGE_GFN, large, ktdp_make_leaf(fmt, large, 0, true));
+	set_refused(LEAF_GFN, 2, ktdp_make_table(fmt, other));
+	if (large > 1) {
+		set_refused(LEAF_GFN, 2, ktdp_make_leaf(fmt, 2, 0, false));
+		set_refused(LARGE_GFN, large, ktdp_make_table(fmt, other));
+		set_refused(LARGE_GFN, large,
+			    ktdp_make_table(fmt, LARGE_PFN << 12));
+	}
+}
+
+/* Each reserved bit, on a new entry and on one that is there. */
+static void test_rsvd(void)
+{
+	u64 leaf = ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, false);
+	int bit;
+
+	for (bit = 0; bit < 64; bit++) {
+		u64 new = leaf | 1ULL << bit;
+
+		if (!cfg_illegal_bits(&cfg, new, 1))
+			continue;
+		set_refused(LEAF_GFN, 1, new);
+		set_refused(LEAF_GFN + 1, 1, new);
+	}
+}
+
+static void warned(const char *what, unsigned int warns)
+{
+	if (env.warns != warns)
+		env_die("%s without the lock, and no warning", what);
+}
+
+/* Without the lock: warned about, each way in. */
+static void test_lock(void)
+{
+	struct ktdp_zap zap = { .end = 0 };
+	unsigned int warns = env.warns;
+	struct ktdp_cursor cur;
+
+	ktdp_cursor_init(&cur, &mirror);
+	ktdp_mirror_map(&cur, LEAF_GFN, 1, LEAF_PFN, false);
+	warned("map", ++warns);
+	ktdp_mirror_zap(&mirror, 0, 1, &zap);
+	warned("zap", ++warns);
+	ktdp_mirror_wrprot(&mirror, 0, 1, &zap);
+	warned("write-protect", ++warns);
+	path_to(&cur, LEAF_GFN, 1);
+	ktdp_mirror_set_entry(&cur, LEAF_GFN, 1,
+			      ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, true));
+	warned("set", ++warns);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} tests[] = {
+	{ "a pfn with a bit that no entry has", test_pfn },
+	{ "a leaf above the largest level", test_level },
+	{ "another pfn where a leaf is", test_other_pfn },
+	{ "another pfn or kind in place", test_in_place },
+	{ "reserved bits", test_rsvd },
+	{ "a change without the lock", test_lock },
+};
+
+int main(void)
+{
+	unsigned int i, shape;
+
+	env.warns_max = ~0U;
+	for (i = 0; i < ARRAY_SIZE(tests); i++) {
+		for (shape = 0; shape < CFG_SHAPES; shape++) {
+			struct cfg use = cfg_get(shape, shape % CFG_PHYS_BITS);
+
+			setup_leaves(&use);
+			tests[i].run();
+			teardown();
+		}
+		ok(true, "refused in all formats: %s", tests[i].name);
+	}
+	return done();
+}

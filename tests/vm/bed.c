@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bed.h"
+
+#include <unistd.h>
+
+void bed_open(struct bed *bed)
+{
+	int ret;
+
+	vm_open(&bed->vm);
+	vm_add_vcpu(&bed->vm);
+	bed->tdp = ktdp_create(bed->vm.fd, 0);
+	if (bed->tdp < 0)
+		bail("no TDP fd: %d", bed->tdp);
+	bed->dma = dma_open();
+	ret = dma_attach(bed->dma, bed->tdp, 0);
+	if (ret)
+		bail("engine cannot attach: %d", ret);
+}
+
+void bed_close(struct bed *bed)
+{
+	close(bed->dma);
+	close(bed->tdp);
+	vm_close(&bed->vm);
+}
+
+static bool bed_page_agrees(const struct kvm_tdp_run *run, uint64_t gpa,
+			    const void *hva)
+{
+	uint64_t mapped = run->hpa + (gpa - run->gpa);
+	uint64_t host = mem_hpa(hva);
+
+	if (mapped == host)
+		return true;
+	diag("gpa %#llx: table says %#llx, host %#llx",
+	     (unsigned long long)gpa, (unsigned long long)mapped,
+	     (unsigned long long)host);
+	return false;
+}
+
+bool bed_agrees(struct bed *bed, uint64_t gpa, const void *hva, size_t size)
+{
+	const struct kvm_tdp_run *run;
+	struct ktdp_map map;
+	uint64_t at, step;
+	bool good = true;
+	size_t i;
+
+	ktdp_read_map(bed->tdp, gpa, size, &map);
+	for (i = 0; good && i < map.nr; i++) {
+		run = &map.runs[i];
+		/* 1G is one page to the host; 2M need not be. */
+		step = run->level == 3 ? PAGE_2M : PAGE_4K;
+		for (at = run->gpa; good && at < run->gpa + run->length; at += step)
+			good = bed_page_agrees(run, at, hva + (at - gpa));
+	}
+	ktdp_free_map(&map);
+	return good;
+}
+
+bool bed_works(struct bed *bed, uint64_t gpa, const void *hva, size_t size,
+	       unsigned int gen)
+{
+	int ret[4];
+
+	ret[0] = guest_fill(&bed->vm, gpa, size, GEN(gen));
+	ret[1] = dma_check(bed->dma, gpa, size, GEN(gen));
+	ret[2] = dma_fill(bed->dma, gpa, size, GEN(gen + 1));
+	ret[3] = guest_check(&bed->vm, gpa, size, GEN(gen + 1));
+	if (ret[0] || ret[1] || ret[2] || ret[3]) {
+		diag("guest fill %d, engine check %d, engine fill %d, guest check %d",
+		     ret[0], ret[1], ret[2], ret[3]);
+		return false;
+	}
+	return mem_check(hva, gpa, size, GEN(gen + 1)) &&
+	       bed_agrees(bed, gpa, hva, size);
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_VM_BED_H
+#define TESTS_VM_BED_H
+
+/* The usual test bed: a VM with a vCPU, its TDP fd, and an engine on that. */
+
+#include "ktdp.h"
+#include "mem.h"
+#include "tap.h"
+#include "vm.h"
+
+/* Where tests put memory: 1G-aligned, the first beyond 32 bits. */
+#define GPA		0x140000000UL
+#define GPA_LOW		0x40000000UL
+
+/* Generations of the pattern that differ in every word. */
+#define GEN(n)		((uint64_t)(n) << 56)
+
+struct bed {
+	struct vm vm;
+	int tdp;
+	int dma;
+};
+
+void bed_open(struct bed *bed);
+void bed_close(struct bed *bed);
+
+/*
+ * The oracle: what the table maps of [gpa, gpa + size) is what the host maps at
+ * @hva, page by page, as /proc/self/pagemap has it.  Holes are right always.
+ */
+bool bed_agrees(struct bed *bed, uint64_t gpa, const void *hva, size_t size);
+
+/* Guest writes, engine reads; engine writes, guest and host read. */
+bool bed_works(struct bed *bed, uint64_t gpa, const void *hva, size_t size,
+	       unsigned int gen);
+
+#endif /* TESTS_VM_BED_H */

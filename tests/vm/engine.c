@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "engine.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+struct engine_bed eb;
+
+static unsigned char pattern(uint64_t at, unsigned int gen)
+{
+	return (at + ((uint64_t)gen << 48)) * 0x9e3779b97f4a7c15ULL >> 56;
+}
+
+void fill(unsigned char *buf, uint64_t at, size_t size, unsigned int gen)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		buf[i] = pattern(at + i, gen);
+}
+
+bool holds(const unsigned char *buf, uint64_t at, size_t size, unsigned int gen)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		if (buf[i] == pattern(at + i, gen))
+			continue;
+		diag("byte %zu of %zu at %#llx is %#x, not %#x", i, size,
+		     (unsigned long long)at, buf[i], pattern(at + i, gen));
+		return false;
+	}
+	return true;
+}
+
+void setup_with(void (*get)(struct mem *mem, size_t size), size_t size)
+{
+	vm_open(&eb.vm);
+	get(&eb.mem, size);
+	fill(eb.mem.hva, 0, size, 0);
+	vm_map(&eb.vm, 1, GPA, &eb.mem);
+	eb.tdp = must(sys(ktdp_create(eb.vm.fd, 0)));
+	eb.dma = dma_open();
+	must(sys(dma_attach(eb.dma, eb.tdp, 0)));
+}
+
+void setup(void)
+{
+	setup_with(mem_small, SIZE);
+	vm_map(&eb.vm, 2, UPPER, &eb.mem);
+}
+
+void teardown(void)
+{
+	close(eb.dma);
+	close(eb.tdp);
+	vm_close(&eb.vm);
+	mem_free(&eb.mem);
+}
+
+static struct result rw(unsigned long op, uint64_t gpa, uintptr_t buf,
+			uint64_t length, unsigned int flags)
+{
+	struct kvm_tdp_dma_rw req = {
+		.size = sizeof(req), .flags = flags, .gpa = gpa,
+		.buf = buf, .length = length, .done = ~0ULL,
+	};
+	int ret = sys(ioctl(eb.dma, op, &req));
+
+	return (struct result){ ret, req.done };
+}
+
+struct result engine_copy(uint64_t src, uint64_t dst, uint64_t length,
+			  unsigned int flags)
+{
+	struct kvm_tdp_dma_copy req = {
+		.size = sizeof(req), .flags = flags, .src_gpa = src,
+		.dst_gpa = dst, .length = length, .done = ~0ULL,
+	};
+	int ret = sys(ioctl(eb.dma, KVM_TDP_DMA_COPY, &req));
+
+	return (struct result){ ret, req.done };
+}
+
+void check(struct result got, int ret, uint64_t done, const char *what)
+{
+	is(got.ret, ret, "%s: result", what);
+	is(got.done, done, "%s: bytes done", what);
+}
+
+struct result engine_read(uint64_t gpa, void *buf, uint64_t length,
+			  unsigned int flags)
+{
+	return rw(KVM_TDP_DMA_READ, gpa, (uintptr_t)buf, length, flags);
+}
+
+struct result engine_write(uint64_t gpa, const void *buf, uint64_t length,
+			   unsigned int flags)
+{
+	return rw(KVM_TDP_DMA_WRITE, gpa, (uintptr_t)buf, length, flags);
+}
+
+int in_child(int (*run)(void))
+{
+	pid_t pid = must(fork());
+
+	if (!pid)
+		_exit(run());
+	return sys_wait_exit(pid, 20000);
+}

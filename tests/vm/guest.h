@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_VM_GUEST_H
+#define TESTS_VM_GUEST_H
+
+/*
+ * The guest's code, position independent, and its entry points.  Registers on
+ * entry: rsi first byte, rdx one past the last, rcx generation, rdi stride.
+ * On HLT: rax 0 if all was well; else 1, and rsi says where.
+ */
+extern const char guest_code[], guest_code_end[];
+extern const char guest_op_fill[], guest_op_check[], guest_op_touch[];
+extern const char guest_op_call[], guest_op_spin[];
+
+#endif /* TESTS_VM_GUEST_H */

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kmod.h"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "mem.h"
+#include "tap.h"
+
+int kmod_open(void)
+{
+	return must(open("/dev/ktdp_test", O_RDWR | O_CLOEXEC));
+}
+
+void kmod_do(int kmod, unsigned long op, void *arg)
+{
+	if (ioctl(kmod, op, arg))
+		bail("ktdp_test: ioctl %#lx: errno %d", op, errno);
+}
+
+static int kmod_call(int kmod, unsigned long op, struct ktdp_test_call *call)
+{
+	kmod_do(kmod, op, call);
+	return call->ret;
+}
+
+int kmod_get(int kmod, int fd)
+{
+	struct ktdp_test_call call = { .fd = fd };
+	int ret = kmod_call(kmod, KTDP_TEST_GET, &call);
+
+	return ret ? ret : (int)call.handle;
+}
+
+void kmod_put(int kmod, int handle)
+{
+	struct ktdp_test_call call = { .handle = handle };
+
+	kmod_call(kmod, KTDP_TEST_PUT, &call);
+}
+
+struct ktdp_test_metadata kmod_metadata(int kmod, int handle)
+{
+	struct ktdp_test_metadata md = { .handle = handle };
+
+	kmod_do(kmod, KTDP_TEST_METADATA, &md);
+	return md;
+}
+
+int kmod_register(int kmod, int handle, int importer)
+{
+	struct ktdp_test_call call = { .handle = handle, .importer = importer };
+
+	return kmod_call(kmod, KTDP_TEST_REGISTER, &call);
+}
+
+int kmod_unregister(int kmod, int handle, int importer)
+{
+	struct ktdp_test_call call = { .handle = handle, .importer = importer };
+
+	kmod_call(kmod, KTDP_TEST_UNREGISTER, &call);
+	return call.running_after;
+}
+
+int kmod_fault(int kmod, int handle, uint64_t gfn, unsigned int access)
+{
+	return kmod_fault_as(kmod, handle, gfn, access, KTDP_TEST_CALLER, 0);
+}
+
+int kmod_fault_as(int kmod, int handle, uint64_t gfn, unsigned int access,
+		  unsigned int context, int mm)
+{
+	struct ktdp_test_call call = {
+		.handle = handle, .gfn = gfn, .access = access,
+		.context = context, .mm = mm,
+	};
+
+	return kmod_call(kmod, KTDP_TEST_FAULT, &call);
+}
+
+size_t kmod_log(int kmod, int importer, struct ktdp_test_record *records)
+{
+	struct ktdp_test_log log = {
+		.importer = importer, .nr = KTDP_TEST_RECORDS,
+		.records = (uintptr_t)records,
+	};
+
+	kmod_do(kmod, KTDP_TEST_LOG, &log);
+	if (log.total > log.nr)
+		bail("%llu callbacks, more than there is room for", log.total);
+	return log.nr;
+}
+
+void kmod_forget(int kmod, int importer)
+{
+	struct ktdp_test_log log = { .importer = importer };
+
+	kmod_do(kmod, KTDP_TEST_LOG, &log);
+}
+
+static bool record_is_full(const struct ktdp_test_record *record)
+{
+	return !record->start && record->size == KMOD_FULL;
+}
+
+static bool record_covers(const struct ktdp_test_record *record, uint64_t gpa,
+			  uint64_t size)
+{
+	return record_is_full(record) ||
+	       (record->start <= gpa &&
+		record->start + record->size >= gpa + size);
+}
+
+static bool record_is_well_formed(const struct ktdp_test_record *record)
+{
+	if (record_is_full(record))
+		return true;
+	if (record->flags & KTDP_TEST_IN_TASK && record->size &&
+	    !(record->start % PAGE_4K) && !(record->size % PAGE_4K) &&
+	    record->start + record->size > record->start)
+		return true;
+	diag("bad callback: start %#llx size %#llx flags %#x",
+	     record->start, record->size, record->flags);
+	return false;
+}
+
+struct kmod_told kmod_told(int kmod, int importer, uint64_t gpa, uint64_t size)
+{
+	static struct ktdp_test_record records[KTDP_TEST_RECORDS];
+	struct kmod_told told = { .well_formed = true };
+	size_t i;
+
+	told.nr = kmod_log(kmod, importer, records);
+	for (i = 0; i < told.nr; i++) {
+		told.covered |= record_covers(&records[i], gpa, size);
+		told.full |= record_is_full(&records[i]);
+		told.well_formed &= record_is_well_formed(&records[i]);
+		told.last_order = records[i].order;
+	}
+	return told;
+}
+
+bool kmod_covered(int kmod, int importer, uint64_t gpa, uint64_t size)
+{
+	struct kmod_told told = kmod_told(kmod, importer, gpa, size);
+
+	return told.covered && told.well_formed;
+}
+
+static unsigned int kmod_control(int kmod, int importer, unsigned int action)
+{
+	struct ktdp_test_control control = {
+		.importer = importer, .action = action,
+	};
+
+	kmod_do(kmod, KTDP_TEST_CONTROL, &control);
+	return control.running;
+}
+
+void kmod_hold(int kmod, int importer)
+{
+	kmod_control(kmod, importer, KTDP_TEST_HOLD);
+}
+
+void kmod_release(int kmod, int importer)
+{
+	kmod_control(kmod, importer, KTDP_TEST_RELEASE);
+}
+
+unsigned int kmod_running(int kmod, int importer)
+{
+	return kmod_control(kmod, importer, KTDP_TEST_LOOK);
+}
+
+int kmod_poke(int kmod, int handle, uint64_t gfn, uint64_t flip)
+{
+	struct ktdp_test_poke poke = {
+		.handle = handle, .gfn = gfn, .flip = flip,
+	};
+
+	kmod_do(kmod, KTDP_TEST_POKE, &poke);
+	return poke.level;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_VM_KMOD_H
+#define TESTS_VM_KMOD_H
+
+/*
+ * /dev/ktdp_test (tests/kmod): the importer API from within the kernel.
+ * Functions that return int answer what the function under test answered; the
+ * test ends if the helper could not call it.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "../kmod/ktdp_test.h"
+
+#define KMOD_FULL	(~0ULL)		/* size of an invalidate of everything */
+
+int kmod_open(void);
+/* Any ioctl of the helper. */
+void kmod_do(int kmod, unsigned long op, void *arg);
+
+/* kvm_tdp_fd_get(); a handle or -errno. */
+int kmod_get(int kmod, int fd);
+void kmod_put(int kmod, int handle);
+struct ktdp_test_metadata kmod_metadata(int kmod, int handle);
+
+int kmod_register(int kmod, int handle, int importer);
+/* Callbacks that still ran when unregister had returned. */
+int kmod_unregister(int kmod, int handle, int importer);
+
+/* fault() from this thread, with this mm. */
+int kmod_fault(int kmod, int handle, uint64_t gfn, unsigned int access);
+int kmod_fault_as(int kmod, int handle, uint64_t gfn, unsigned int access,
+		  unsigned int context, int mm);
+
+/* Callbacks since the last look; @records has room for KTDP_TEST_RECORDS. */
+size_t kmod_log(int kmod, int importer, struct ktdp_test_record *records);
+void kmod_forget(int kmod, int importer);
+
+/* Since the last look: how many; any that covers; all of the right shape. */
+struct kmod_told {
+	size_t nr;
+	bool covered;
+	bool full;
+	bool well_formed;
+	uint64_t last_order;
+};
+
+struct kmod_told kmod_told(int kmod, int importer, uint64_t gpa, uint64_t size);
+bool kmod_covered(int kmod, int importer, uint64_t gpa, uint64_t size);
+
+/* The next callback spins until it is released; how many run now. */
+void kmod_hold(int kmod, int importer);
+void kmod_release(int kmod, int importer);
+unsigned int kmod_running(int kmod, int importer);
+
+/* Flip bits of the entry that maps @gfn; its level, 0 if there is none. */
+int kmod_poke(int kmod, int handle, uint64_t gfn, uint64_t flip);
+
+#endif /* TESTS_VM_KMOD_H */

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "mem.h"
+
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "sys.h"
+#include "tap.h"
+
+#define PAGEMAP_PRESENT	(1ULL << 63)
+#define PAGEMAP_SWAPPED	(1ULL << 62)
+#define PAGEMAP_PFN	((1ULL << 55) - 1)
+
+/* Map at @offset from a 2M boundary (1G for memory that large). */
+static void mem_place(struct mem *mem, size_t offset, int flags, int fd)
+{
+	size_t align = mem->size >= PAGE_1G ? PAGE_1G : PAGE_2M;
+	size_t room = mem->size + 2 * align;
+	uintptr_t start, hva, end;
+	void *base;
+
+	base = mmap(NULL, room, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+		    MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		bail("no address space: errno %d", errno);
+	start = (uintptr_t)base;
+	hva = ((start + align - 1) & -align) + offset;
+	end = hva + mem->size;
+	mem->hva = mmap((void *)hva, mem->size, PROT_READ | PROT_WRITE,
+			flags | MAP_FIXED, fd, 0);
+	if (mem->hva == MAP_FAILED)
+		bail("mmap of %#zx bytes: errno %d", mem->size, errno);
+	munmap(base, hva - start);
+	/* Whole huge pages, lest the end of a hugetlb mapping be cut. */
+	munmap((void *)end, start + room - end);
+}
+
+void mem_new(struct mem *mem, size_t size, size_t offset, int flags, int fd)
+{
+	mem->size = size;
+	mem->fd = fd;
+	mem_place(mem, offset, flags, fd);
+}
+
+void mem_small(struct mem *mem, size_t size)
+{
+	mem_new(mem, size, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	must(madvise(mem->hva, size, MADV_NOHUGEPAGE));
+}
+
+void mem_thp_at(struct mem *mem, size_t size, size_t offset)
+{
+	mem_new(mem, size, offset, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	must(madvise(mem->hva, size, MADV_HUGEPAGE));
+	memset(mem->hva, 0, size);
+}
+
+void mem_thp(struct mem *mem, size_t size)
+{
+	mem_thp_at(mem, size, 0);
+}
+
+void mem_shared(struct mem *mem, size_t size)
+{
+	mem_new(mem, size, 0, MAP_SHARED | MAP_ANONYMOUS, -1);
+}
+
+void mem_memfd(struct mem *mem, size_t size)
+{
+	int fd = must(memfd_create("mem", MFD_CLOEXEC));
+
+	must(ftruncate(fd, size));
+	mem_new(mem, size, 0, MAP_SHARED, fd);
+}
+
+void mem_file(struct mem *mem, const char *dir, size_t size, int map_flags)
+{
+	static const char zero[PAGE_4K];
+	char name[256];
+	size_t off;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s/ktdp-XXXXXX", dir);
+	fd = must(mkstemp(name));
+	must(unlink(name));
+	for (off = 0; off < size; off += sizeof(zero))
+		if (pwrite(fd, zero, sizeof(zero), off) != sizeof(zero))
+			bail("write to %s: errno %d", dir, errno);
+	mem_new(mem, size, 0, map_flags, fd);
+}
+
+int mem_hugetlb(struct mem *mem, size_t size, size_t page)
+{
+	unsigned int flags = page == PAGE_1G ? MFD_HUGE_1GB : MFD_HUGE_2MB;
+	int fd, ret;
+
+	ret = sys_hugepages(page, size / page);
+	if (ret)
+		return ret;
+	fd = must(memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | flags));
+	must(ftruncate(fd, size));
+	mem_new(mem, size, 0, MAP_SHARED, fd);
+	return 0;
+}
+
+void mem_free(struct mem *mem)
+{
+	munmap(mem->hva, mem->size);
+	if (mem->fd >= 0)
+		close(mem->fd);
+	mem->hva = NULL;
+	mem->fd = -1;
+}
+
+void mem_fill(void *hva, uint64_t gpa, size_t size, uint64_t gen)
+{
+	uint64_t *word = hva;
+	size_t i;
+
+	for (i = 0; i < size / 8; i++)
+		word[i] = (gpa + 8 * i) ^ gen;
+}
+
+bool mem_check(const void *hva, uint64_t gpa, size_t size, uint64_t gen)
+{
+	const uint64_t *word = hva;
+	size_t i;
+
+	for (i = 0; i < size / 8; i++) {
+		if (word[i] == ((gpa + 8 * i) ^ gen))
+			continue;
+		diag("word at gpa %#llx is %#llx, generation %#llx expected",
+		     (unsigned long long)(gpa + 8 * i),
+		     (unsigned long long)word[i], (unsigned long long)gen);
+		return false;
+	}
+	return true;
+}
+
+static uint64_t mem_pagemap(const void *hva)
+{
+	int fd = must(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+	uint64_t entry;
+
+	if (pread(fd, &entry, 8, (uintptr_t)hva / PAGE_4K * 8) != 8)
+		bail("pagemap: errno %d", errno);
+	close(fd);
+	return entry;
+}
+
+bool mem_is_present(const void *hva)
+{
+	return mem_pagemap(hva) & PAGEMAP_PRESENT;
+}
+
+bool mem_is_swapped(const void *hva)
+{
+	return mem_pagemap(hva) & PAGEMAP_SWAPPED;
+}
+
+uint64_t mem_hpa(const void *hva)
+{
+	uint64_t entry = mem_pagemap(hva);
+
+	return entry & PAGEMAP_PRESENT ? (entry & PAGEMAP_PFN) * PAGE_4K : 0;
+}
+
+bool mem_is_thp(const void *hva)
+{
+	unsigned long start, end, bytes;
+	bool here = false, huge = false;
+	char line[256];
+	FILE *smaps;
+
+	smaps = fopen("/proc/self/smaps", "re");
+	if (!smaps)
+		bail("smaps: errno %d", errno);
+	while (fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			here = (uintptr_t)hva >= start && (uintptr_t)hva < end;
+		else if (here && sscanf(line, "AnonHugePages: %lu kB", &bytes) == 1)
+			huge = bytes != 0;
+	}
+	fclose(smaps);
+	return huge;
+}
+
+static bool mem_any_present(const void *hva, size_t size)
+{
+	size_t off;
+
+	for (off = 0; off < size; off += PAGE_4K)
+		if (mem_is_present(hva + off))
+			return true;
+	return false;
+}
+
+bool mem_pageout(void *hva, size_t size)
+{
+	int i;
+
+	/* Reclaim may find a page busy in another CPU's LRU batch. */
+	for (i = 0; i < 50 && mem_any_present(hva, size); i++) {
+		if (madvise(hva, size, MADV_PAGEOUT))
+			bail("MADV_PAGEOUT: errno %d", errno);
+		if (i)
+			usleep(20000);
+	}
+	return !mem_any_present(hva, size);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_VM_SYS_H
+#define TESTS_VM_SYS_H
+
+/* What a test needs of the machine around it: knobs, swap, children. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Write or read a one-line file below /proc or /sys; 0 or -errno. */
+int sys_write(const char *path, const char *text);
+long sys_read_long(const char *path);
+
+/* At least @nr free huge pages of @page bytes; -ENOMEM if there are not. */
+int sys_hugepages(size_t page, size_t nr);
+
+/* Load a module if its sign @path is not there; the test ends if that fails. */
+void sys_module(const char *name, const char *path);
+
+/* Swap on zram, once per boot; the test ends if that fails. */
+void sys_swap(void);
+
+/* A real filesystem on a disk (zram), mounted; its directory. */
+const char *sys_disk(void);
+
+void sys_drop_caches(void);
+
+/* Milliseconds of a clock that only goes on. */
+uint64_t sys_now(void);
+
+/* Wait at most @ms for the child; its wait status, or -ETIMEDOUT. */
+int sys_wait(pid_t pid, unsigned int ms);
+
+/* The child's exit status (-ETIMEDOUT, -ECHILD if a signal ended it). */
+int sys_wait_exit(pid_t pid, unsigned int ms);
+
+int sys_send_fd(int sock, int fd);
+int sys_recv_fd(int sock);
+
+int sys_pidfd_getfd(pid_t pid, int fd);
+int sys_delete_module(const char *name);
+
+/* Drop or raise an effective capability of this thread. */
+int sys_cap(int cap, bool on);
+
+#endif /* TESTS_VM_SYS_H */

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* kvm-tdp against a VM of this process, which is the VMM. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ktdp.h"
+#include "sys.h"
+#include "tap.h"
+#include "vm.h"
+
+#define RAM_GPA		0x400000UL
+#define RAM_SIZE	(6UL << 20)	/* more than one piece of a search */
+#define HIGH_GPA	0x100000000UL	/* found only if holes are stepped over */
+#define HIGH_SIZE	0x30000UL
+#define TOTAL_SIZE	(VM_BOOT_SIZE + RAM_SIZE + HIGH_SIZE)
+#define NEEDLE		"the needle in the guest"
+#define TOLD		"/tmp/host-took-memory"
+#define NOBODY		65534
+
+static struct vm vm;
+static struct mem ram, high;
+
+static void begin(void)
+{
+	vm_open(&vm);
+	/* Shared: cli() forks, which takes private memory out of the table. */
+	mem_memfd(&ram, RAM_SIZE);
+	mem_shared(&high, HIGH_SIZE);
+	vm_map(&vm, 1, RAM_GPA, &ram);
+	vm_map(&vm, 2, HIGH_GPA, &high);
+}
+
+static void end(void)
+{
+	vm_close(&vm);
+	mem_free(&ram);
+	mem_free(&high);
+}
+
+/* What the last call printed, errors included. */
+static char out[65536];
+
+static void cli_exec(uid_t uid, const char *command)
+{
+	if (uid)
+		must(setuid(uid));
+	execl("/bin/sh", "sh", "-c", command, NULL);
+	_exit(99);
+}
+
+static void cli_read(int fd)
+{
+	size_t n = 0;
+	ssize_t ret;
+
+	while (n < sizeof(out) - 1) {
+		ret = read(fd, out + n, sizeof(out) - 1 - n);
+		if (ret < 0 && errno == EINTR)	/* by the handler below */
+			continue;
+		if (ret <= 0)
+			break;
+		n += ret;
+	}
+	out[n] = 0;
+}
+
+/* Exit status of "kvm-tdp ARGUMENTS", and what it printed in @out. */
+static int cli_as(uid_t uid, const char *arguments)
+{
+	char command[1100];
+	int pipes[2], status;
+	pid_t pid;
+
+	snprintf(command, sizeof(command), "exec 2>&1; kvm-tdp %s", arguments);
+	must(pipe(pipes));
+	pid = must(fork());
+	if (!pid) {
+		dup2(pipes[1], 1);
+		close(pipes[0]);
+		close(pipes[1]);
+		cli_exec(uid, command);
+	}
+	close(pipes[1]);
+	cli_read(pipes[0]);
+	close(pipes[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* The same, with "--pid" and this process put after the first word. */
+static int TAP_PRINTF(1, 2) cli(const char *fmt, ...)
+{
+	char arguments[900], with_pid[1000];
+	va_list ap;
+	int word;
+
+	va_start(ap, fmt);
+	vsnprintf(arguments, sizeof(arguments), fmt, ap);
+	va_end(ap);
+	word = strcspn(arguments, " ");
+	snprintf(with_pid, sizeof(with_pid), "%.*s --pid %d%s", word, arguments,
+		 getpid(), arguments + word);
+	return cli_as(0, with_pid);
+}
+
+/* The beginning, fit for a line of TAP. */
+static const char *quote(const char *text)
+{
+	static char quoted[120];
+	size_t i;
+
+	for (i = 0; i < sizeof(quoted) - 1 && text[i]; i++)
+		quoted[i] = text[i] < ' ' ? ' ' : text[i];
+	quoted[i] = 0;
+	return quoted;
+}
+
+static void has(const char *text)
+{
+	if (!ok(strstr(out, text), "prints '%s'", quote(text)))
+		diag("printed: %s", quote(out));
+}
+
+static void has_not(const char *text)
+{
+	if (!ok(!strstr(out, text), "does not print '%s'", quote(text)))
+		diag("printed: %s", quote(out));
+}
+
+static void is_printed(const char *text)
+{
+	if (!ok(!strcmp(out, text), "prints just '%s'", quote(text)))
+		diag("printed: %s", quote(out));
+}
+
+static void test_errors(void)
+{
+	char text[64];
+
+	begin();
+	is(cli_as(0, "info --pid 999999"), 1, "no such process");
+	has("kvm-tdp: process 999999: no such process");
+	is(cli_as(0, "info --pid 1"), 1, "a process without a VM");
+	has("kvm-tdp: process 1: has no VM");
+	snprintf(text, sizeof(text), "info --pid %d", getpid());
+	is(cli_as(NOBODY, text), 1, "without permission");
+	has("run as root");
+	is(cli_as(0, "info"), 2, "no pid");
+	is(cli("frobnicate"), 2, "no such command");
+	is(cli("info --frobnicate"), 2, "no such option");
+	is(cli("info --vm 1"), 1, "no such VM");
+	has("has no VM 1");
+	is(cli("read --gpa 0x%lx --length 16", RAM_GPA + RAM_SIZE), 1,
+	   "read a hole");
+	has("no guest RAM there");
+	is(cli("prefault --gpa 0x%lx --length 4K", RAM_GPA + RAM_SIZE), 1,
+	   "prefault a hole");
+	has("no guest RAM there");
+	is(cli("info >/dev/full"), 1, "no room for the output");
+	end();
+}
+
+static void test_list(void)
+{
+	struct vm second;
+	char text[64];
+	int twin;
+
+	begin();
+	twin = must(fcntl(vm.fd, F_DUPFD_CLOEXEC, 0));
+	is(cli_as(0, "list"), 0, "list");
+	snprintf(text, sizeof(text), "%7d   0  test_cli\n", getpid());
+	has(text);
+	snprintf(text, sizeof(text), "%7d   1  test_cli\n", getpid());
+	has_not(text);
+
+	vm_open(&second);
+	is(cli_as(0, "list --json"), 0, "list, two VMs, JSON");
+	snprintf(text, sizeof(text), "{ \"pid\": %d, \"vm\": 1, \"comm\": \"test_cli\" }\n]\n",
+		 getpid());
+	has(text);
+	is(cli("info"), 1, "which of two VMs?");
+	has("has 2 VMs; choose one with --vm 0 to --vm 1");
+	is(cli("prefault --vm 0 --gpa 0x%lx --length 4K", RAM_GPA), 0,
+	   "the first has that memory");
+	is(cli("prefault --vm 1 --gpa 0x%lx --length 4K", RAM_GPA), 1,
+	   "the second has not");
+	vm_close(&second);
+	close(twin);
+	end();
+}
+
+static void test_info(void)
+{
+	struct kvm_tdp_info info;
+	char text[64];
+	int tdp;
+
+	begin();
+	tdp = must(ktdp_create(vm.fd, 0));
+	must(ktdp_info(tdp, &info));
+	is(cli("info"), 0, "info");
+	snprintf(text, sizeof(text), "root_hpa      0x%llx\n", info.root_hpa);
+	has(text);
+	has(info.type == KVM_TDP_FORMAT_NPT ? "format        NPT\n" :
+					      "format        EPT\n");
+	is(cli("info -j"), 0, "info, JSON");
+	snprintf(text, sizeof(text), "\"root_hpa\": \"0x%llx\"", info.root_hpa);
+	has(text);
+	snprintf(text, sizeof(text), "\"levels\": %u,", info.level);
+	has(text);
+	is(cli("info --as-id 1 -j"), 0, "info, the other address space");
+	has("\"as_id\": 1");
+	snprintf(text, sizeof(text), "\"root_hpa\": \"0x%llx\"", info.root_hpa);
+	has_not(text);
+	close(tdp);
+	end();
+}
+
+/* The raw map as it has to be. */
+static void format_map(int tdp, char *text, size_t size)
+{
+	struct ktdp_map map;
+	size_t i, n = 0;
+
+	ktdp_read_map(tdp, 0, 1UL << 40, &map);
+	for (i = 0; i < map.nr && n < size; i++)
+		n += snprintf(text + n, size - n,
+			      "0x%llx\t0x%llx\t%u\t%c%c%c\t0x%llx\n",
+			      map.runs[i].gpa, map.runs[i].length,
+			      map.runs[i].level,
+			      map.runs[i].access & ACC_R ? 'r' : '-',
+			      map.runs[i].access & ACC_W ? 'w' : '-',
+			      map.runs[i].access & ACC_X ? 'x' : '-',
+			      map.runs[i].hpa);
+	ktdp_free_map(&map);
+}
+
+static void test_map(void)
+{
+	static char want[sizeof(out)];
+	int tdp;
+
+	begin();
+	is(cli("map"), 0, "map of a table just made");
+	has("nothing is mapped there");
+	is(cli("map --raw"), 0, "the same, raw");
+	is_printed("");
+	is(cli("map --json"), 0, "the same, JSON");
+	is_printed("[]\n");
+	is(cli("map --prefault --gpa 0x%lx --length 64K", HIGH_GPA), 0,
+	   "map --prefault");
+	has("0x000100000000-");
+	has(" 64K mapped\n");
+
+	tdp = must(ktdp_create(vm.fd, 0));
+	memset(high.hva, 1, HIGH_SIZE);
+	is(ktdp_prefault(tdp, HIGH_GPA, HIGH_SIZE, ACC_W), 0, "prefault");
+	is(ktdp_prefault(tdp, RAM_GPA, 0x10000, ACC_R), 0, "prefault");
+	format_map(tdp, want, sizeof(want));
+	is(cli("map --raw"), 0, "map, raw");
+	is_printed(want);
+	is(cli("map --raw --gpa 0x%lx --length 4K", HIGH_GPA + 0x1000), 0,
+	   "map of one page");
+	has("0x100001000\t0x1000\t1\trw");
+	close(tdp);
+	end();
+}
+
+static void test_prefault(void)
+{
+	char text[80];
+	int tdp;
+
+	begin();
+	tdp = must(ktdp_create(vm.fd, 0));
+	is(cli("prefault --all --write"), 0, "prefault --all");
+	snprintf(text, sizeof(text), "0x0-0x%lx: %luK mapped",
+		 HIGH_GPA + HIGH_SIZE + PAGE_1G - 1, TOTAL_SIZE >> 10);
+	has(text);
+	ok(ktdp_mapped(tdp, 0, VM_BOOT_SIZE), "slot 0 is mapped");
+	ok(ktdp_mapped(tdp, RAM_GPA, RAM_SIZE), "slot 1 is mapped");
+	ok(ktdp_mapped(tdp, HIGH_GPA, HIGH_SIZE), "slot 2 is mapped");
+	ok(ktdp_access(tdp, HIGH_GPA) & ACC_W, "for writing");
+
+	is(cli("prefault --all --gpa 0x%lx --length 4M -j", RAM_GPA - PAGE_2M),
+	   0, "prefault --all of a range, JSON");
+	has("{ \"gpa\": \"0x200000\", \"length\": 4194304, \"mapped\": 2097152, \"skipped\": 2097152 }\n");
+	is(cli("stat -j"), 0, "stat, JSON");
+	snprintf(text, sizeof(text), "{ \"leaves_4k\": %llu,",
+		 ktdp_stats(tdp).leaves[0]);
+	has(text);
+	is(cli("stat"), 0, "stat");
+	has("slot_zaps           0\n");
+	close(tdp);
+	end();
+}
+
+static void test_read_write(void)
+{
+	begin();
+	is(cli("write --gpa 0x%lx 'hello guest'", RAM_GPA + 0xffa), 0,
+	   "write, across pages");
+	is_printed("0x400ffa: 11 bytes written\n");
+	ok(!memcmp(ram.hva + 0xffa, "hello guest", 12),
+	   "it is in memory, and nothing after it");
+	is(cli("read --gpa 0x%lx --length 11", RAM_GPA + 0xffa), 0, "read");
+	is_printed("hello guest");
+	is(cli("read --gpa 0x%lx --length 17 --hex", RAM_GPA + 0xffa), 0,
+	   "hex dump");
+	is_printed("000000400ffa  68 65 6c 6c 6f 20 67 75  65 73 74 00 00 00 00 00  |hello guest.....|\n"
+		   "00000040100a  00                                                |.|\n");
+	is(cli("read --gpa 0x%lx --length 3 -j", RAM_GPA + 0xffa), 0,
+	   "read, JSON");
+	is_printed("{ \"gpa\": \"0x400ffa\", \"length\": 3, \"hex\": \"68656c\" }\n");
+
+	is(cli("write --gpa 0x%lx --file /bin/busybox -j", RAM_GPA), 0,
+	   "write a file");
+	is(cli("read --gpa 0x%lx --length $(stat -c %%s /bin/busybox) | cmp - /bin/busybox",
+	       RAM_GPA), 0, "read it back");
+	is_printed("");
+
+	memcpy(high.hva + HIGH_SIZE - 4, "last", 4);
+	is(cli("read --gpa 0x%lx --length 8", HIGH_GPA + HIGH_SIZE - 4), 1,
+	   "read into a hole");
+	has("lastkvm-tdp: reading at 0x100030000: no guest RAM there\n");
+	is(cli("write --gpa 0x%lx 12345678", HIGH_GPA + HIGH_SIZE - 4), 1,
+	   "write into a hole");
+	ok(!memcmp(high.hva + HIGH_SIZE - 4, "1234", 4), "what fits is written");
+	end();
+}
+
+/* Half of a match ends the RAM, the other begins the next. */
+static void place_needles(void)
+{
+	const size_t half = strlen(NEEDLE) / 2;
+
+	strcpy(ram.hva, NEEDLE);
+	strcpy(ram.hva + (4UL << 20) - half, NEEDLE "\tfollows\n");
+	memcpy(ram.hva + RAM_SIZE - half, NEEDLE, half);
+	strcpy(high.hva, NEEDLE + half);
+	memcpy(high.hva + HIGH_SIZE - strlen(NEEDLE), NEEDLE, strlen(NEEDLE));
+}
+
+static void test_find(void)
+{
+	begin();
+	place_needles();
+	is(cli("find '" NEEDLE "'"), 0, "find");
+	is_printed("0x400000\n" "0x7ffff5\n" "0x10002ffe9\n");
+	is(cli("find '" NEEDLE "' --max 1"), 0, "find one");
+	is_printed("0x400000\n");
+	is(cli("find needle --gpa 0x%lx --length 4M --context 100",
+	       RAM_GPA + PAGE_2M), 0, "find in a range, with context");
+	is_printed("0x7ffff9\tneedle in the guest\tfollows\n"
+		   "0x9ffff9\tneedle \n");
+	is(cli("find needle --gpa 4G --context 100 -j"), 0,
+	   "find at the end of RAM, JSON");
+	is_printed("[\n { \"gpa\": \"0x10002ffed\", \"text\": \"needle in the guest\" }\n]\n");
+	is(cli("find 'no such needle'"), 1, "not found");
+	has("not found in ");
+	end();
+}
+
+/* The VMM gives memory back when it is told to. */
+static void take_memory(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	madvise(ram.hva, RAM_SIZE, MADV_DONTNEED);
+	madvise(high.hva, HIGH_SIZE, MADV_REMOVE);
+	mkdir(TOLD, 0700);
+	errno = saved;
+}
+
+static int watch(uint64_t gpa, const char *more)
+{
+	rmdir(TOLD);
+	return cli("watch --gpa 0x%lx %s --exec 'kill -USR1 %d; while ! [ -d " TOLD " ]; do sleep 0.1; done'",
+		   gpa, more, getpid());
+}
+
+static void test_watch(void)
+{
+	begin();
+	signal(SIGUSR1, take_memory);
+	memset(ram.hva, 'r', RAM_SIZE);
+	is(watch(RAM_GPA, ""), 0, "memory goes and comes back");
+	has("invalidations: 0 -> ");
+	has("faults: 1 -> 2\n");
+	has("content: same\n");
+	memset(high.hva, 'h', HIGH_SIZE);
+	is(watch(HIGH_GPA, ""), 1, "memory is lost");
+	has("content: changed\n");
+	memset(high.hva, 'h', HIGH_SIZE);
+	is(watch(HIGH_GPA, "--length 8K --expect any -j"), 0,
+	   "memory is lost, as expected");
+	has("\"content\": \"changed\" }\n");
+	is(cli("watch --gpa 0x%lx --exec true", RAM_GPA), 1,
+	   "nothing happens");
+	has("no invalidation arrived");
+	is(cli("watch --gpa 0x%lx --exec 'exit 3'", RAM_GPA), 1,
+	   "the command fails");
+	has("exit status 3");
+	signal(SIGUSR1, SIG_DFL);
+	end();
+}
+
+static void test_attach(void)
+{
+	begin();
+	is(cli("attach -- sh -c 'readlink /proc/self/fd/$KVM_TDP_FD; exit 7'"),
+	   7, "attach: exit status of the command");
+	has("kvm_tdp");
+	is(cli("attach sh -c 'kvm-tdp prefault --pid %d --gpa 0x%lx --length 64K >/dev/null; kvm-tdp map --pid %d'",
+	       getpid(), HIGH_GPA, getpid()), 0, "the table is kept");
+	has("64K mapped");
+	is(cli("attach /nonexistent"), 127, "no such command");
+	end();
+}
+
+static const struct tap_case cases[] = {
+	{ "errors", test_errors },
+	{ "list", test_list },
+	{ "info", test_info },
+	{ "map", test_map },
+	{ "prefault", test_prefault },
+	{ "read-write", test_read_write },
+	{ "find", test_find },
+	{ "watch", test_watch },
+	{ "attach", test_attach },
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(cases, argc, argv);
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The tools themselves: what the other programs conclude from the guest's
+ * answers holds only if the guest does what it says, and says when it cannot.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "tap.h"
+#include "vm.h"
+
+#define LOW	0x400000UL
+#define HIGH	0x180000000UL	/* beyond 4G */
+#define SIZE	0x10000UL
+#define GEN	0x5a5a000000000000UL
+
+static struct vm vm;
+static struct mem mem;
+
+static void begin(uint64_t gpa)
+{
+	vm_open(&vm);
+	vm_add_vcpu(&vm);
+	mem_small(&mem, SIZE);
+	vm_map(&vm, 1, gpa, &mem);
+}
+
+static void end(void)
+{
+	vm_close(&vm);
+	mem_free(&mem);
+}
+
+static void test_patterns(uint64_t gpa)
+{
+	uint64_t *word;
+
+	begin(gpa);
+	is(guest_fill(&vm, gpa, SIZE, GEN), 0, "guest fills");
+	ok(mem_check(mem.hva, gpa, SIZE, GEN), "host reads what it wrote");
+	is(guest_check(&vm, gpa, SIZE, GEN), 0, "guest finds it right");
+	is(guest_check(&vm, gpa, SIZE, GEN + 1), 1,
+	   "guest finds another generation wrong");
+	word = mem.hva + SIZE - 8;
+	(*word)++;
+	is(guest_check(&vm, gpa, SIZE, GEN), 1, "guest sees one wrong word");
+	is(guest_touch(&vm, gpa, SIZE), 0, "guest touches");
+	end();
+}
+
+static void test_low(void)
+{
+	test_patterns(LOW);
+}
+
+static void test_high(void)
+{
+	test_patterns(HIGH);
+}
+
+static void test_call(void)
+{
+	begin(LOW);
+	memset(mem.hva, 0xc3, 1);	/* ret */
+	is(guest_call(&vm, LOW), 0, "guest calls into memory");
+	memset(mem.hva, 0xf4, 1);	/* hlt, with a pointer still in rax */
+	is(guest_call(&vm, LOW), LOW, "and does so really");
+	end();
+}
+
+static void test_gap(void)
+{
+	begin(LOW);
+	is(guest_touch(&vm, LOW + SIZE, PAGE_4K), 1000 + KVM_EXIT_MMIO,
+	   "a gap is MMIO to the guest");
+	end();
+}
+
+static void test_spin(void)
+{
+	volatile uint64_t *word;
+	uint64_t limit;
+
+	begin(LOW);
+	word = mem.hva;
+	vm_spin(&vm, LOW, SIZE, GEN);
+	for (limit = 0; limit < 5000 && *word != (LOW ^ GEN); limit++)
+		usleep(1000);
+	*word = 0;
+	for (limit = 0; limit < 5000 && *word != (LOW ^ GEN); limit++)
+		usleep(1000);
+	vm_spin_stop(&vm);
+	is(*word, LOW ^ GEN, "a spinning guest writes again and again");
+	*word = 0;
+	usleep(10000);
+	is(*word, 0, "and not after it was stopped");
+	end();
+}
+
+static const struct tap_case cases[] = {
+	{ "low", test_low },
+	{ "high", test_high },
+	{ "call", test_call },
+	{ "gap", test_gap },
+	{ "spin", test_spin },
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(cases, argc, argv);
+}

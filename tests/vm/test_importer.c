@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The importer API as a driver in the kernel sees it: get, metadata, register,
+ * fault, invalidate, unregister, put.  What it says in <linux/kvm_tdp_fd.h> is
+ * asked here, sentence by sentence, through the helper module ktdp_test.
+ *
+ * Needs two CPUs (a callback must be seen while it runs) and ktdp_test.ko.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bed.h"
+#include "kmod.h"
+#include "sys.h"
+
+#define SIZE		(32 * PAGE_4K)
+#define GFN		(GPA / PAGE_4K)
+#define READ_ONLY_GPA	(GPA + PAGE_1G)
+
+static struct vm vm;
+static struct mem mem;
+static int tdp, kmod, handle;
+
+static void setup_with(void (*get)(struct mem *mem, size_t size), size_t size)
+{
+	vm_open(&vm);
+	get(&mem, size);
+	memset(mem.hva, 1, size);
+	vm_map(&vm, 1, GPA, &mem);
+	tdp = must(sys(ktdp_create(vm.fd, 0)));
+	kmod = kmod_open();
+	handle = kmod_get(kmod, tdp);
+	if (handle < 0)
+		bail("kvm_tdp_fd_get: %d", handle);
+}
+
+static void setup(void)
+{
+	setup_with(mem_small, SIZE);
+}
+
+static void teardown(void)
+{
+	close(kmod);
+	close(tdp);
+	vm_close(&vm);
+	mem_free(&mem);
+}
+
+static int map_page(unsigned int page)
+{
+	return kmod_fault(kmod, handle, GFN + page, KTDP_TEST_WRITE);
+}
+
+/* The host takes the page back, and gives another one at the next touch. */
+static void drop_page(unsigned int page)
+{
+	must(madvise(mem.hva + page * PAGE_4K, PAGE_4K, MADV_DONTNEED));
+}
+
+/* Register, fault, take away: was importer @nr told, before madvise returned? */
+static bool is_told(int nr)
+{
+	kmod_forget(kmod, nr);
+	if (map_page(0))
+		return false;
+	drop_page(0);
+	return kmod_covered(kmod, nr, GPA, PAGE_4K);
+}
+
+static void test_get(void)
+{
+	int fds[2], stdin_copy, got, fd;
+
+	setup();
+	must(pipe(fds));
+	is(kmod_get(kmod, fds[0]), -EINVAL, "get of a pipe");
+	close(fds[0]);
+	close(fds[1]);
+	is(kmod_get(kmod, fds[0]), -EBADF, "get of a closed fd");
+	is(kmod_get(kmod, -1), -EBADF, "get of -1");
+	is(kmod_get(kmod, 1 << 30), -EBADF, "get of a number beyond the table");
+	is(kmod_get(kmod, vm.fd), -EINVAL, "get of a VM fd");
+	fd = must(open("/dev/kvm_tdp", O_RDWR));
+	is(kmod_get(kmod, fd), -EINVAL, "get of the device itself");
+	close(fd);
+
+	stdin_copy = must(dup(0));
+	must(dup2(tdp, 0));
+	got = kmod_get(kmod, 0);
+	must(dup2(stdin_copy, 0));
+	close(stdin_copy);
+	if (ok(got >= 0, "get of fd 0"))
+		kmod_put(kmod, got);
+	teardown();
+}
+
+/* All that is constant from create to the last put. */
+static bool same_metadata(const struct ktdp_test_metadata *a,
+			  const struct ktdp_test_metadata *b)
+{
+	return !a->ret && !b->ret && a->type == b->type &&
+	       a->level == b->level && a->root_hpa == b->root_hpa &&
+	       a->max_huge_page_level == b->max_huge_page_level &&
+	       !memcmp(a->rsvd_bits_mask, b->rsvd_bits_mask,
+		       sizeof(a->rsvd_bits_mask));
+}
+
+static void check_metadata(const struct ktdp_test_metadata *md)
+{
+	struct kvm_tdp_info info;
+	uint64_t all = ~0ULL;
+	int level;
+
+	for (level = 1; level <= md->level; level++)
+		all &= md->rsvd_bits_mask[0][level - 1] &
+		       md->rsvd_bits_mask[1][level - 1];
+	is(md->ret, 0, "metadata can be had");
+	ok(md->type == KVM_TDP_FORMAT_EPT || md->type == KVM_TDP_FORMAT_NPT,
+	   "type %u is known", md->type);
+	ok(md->level == 4 || md->level == 5, "%d levels", md->level);
+	ok(md->root_hpa && !(md->root_hpa % PAGE_4K), "root is a page");
+	ok(md->max_huge_page_level >= 1 && md->max_huge_page_level <= 3,
+	   "largest leaf is of level %d", md->max_huge_page_level);
+	ok(all & 1 << 11, "bit 11 is reserved at every level");
+
+	is(ktdp_info(tdp, &info), 0, "info can be had");
+	ok(info.type == md->type && (int)info.level == md->level &&
+	   (int)info.max_huge_page_level == md->max_huge_page_level &&
+	   info.root_hpa == md->root_hpa &&
+	   !memcmp(info.rsvd_bits_mask, md->rsvd_bits_mask,
+		   sizeof(info.rsvd_bits_mask)),
+	   "user space is told the same");
+}
+
+static void test_metadata(void)
+{
+	struct ktdp_test_metadata first, again, other;
+	int tdp2, handle2;
+
+	setup();
+	first = kmod_metadata(kmod, handle);
+	check_metadata(&first);
+	is(map_page(0), 0, "fault");
+	vm_unmap(&vm, 1);
+	again = kmod_metadata(kmod, handle);
+	ok(same_metadata(&first, &again) && first.cookie == again.cookie,
+	   "the same after use, and after the slot is gone");
+
+	tdp2 = must(sys(ktdp_create(vm.fd, 0)));
+	handle2 = kmod_get(kmod, tdp2);
+	other = kmod_metadata(kmod, handle2);
+	ok(same_metadata(&first, &other), "the same through a second TDP fd");
+	kmod_put(kmod, handle);
+	close(tdp);
+	other = kmod_metadata(kmod, handle2);
+	ok(same_metadata(&first, &other), "the same when the first fd is gone");
+	tdp = tdp2;
+	teardown();
+}
+
+static void test_register(void)
+{
+	setup();
+	is(kmod_register(kmod, handle, KTDP_TEST_NULL_OPS), -EINVAL,
+	   "register no ops");
+	is(kmod_register(kmod, handle, KTDP_TEST_NO_CALLBACK), -EINVAL,
+	   "register ops without invalidate");
+	is(ktdp_stats(tdp).importers, 0, "nobody is registered after that");
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(kmod_register(kmod, handle, 0), -EBUSY, "register again");
+	is(ktdp_stats(tdp).importers, 1, "one is registered after that");
+	ok(is_told(0), "the first registration still holds");
+	is(kmod_register(kmod, handle, 1), 0, "register other ops");
+	ok(is_told(0) && is_told(1), "both are told");
+
+	kmod_unregister(kmod, handle, 2);
+	is(ktdp_stats(tdp).importers, 2, "unregister of unknown ops: nothing");
+	kmod_unregister(kmod, handle, 0);
+	is(ktdp_stats(tdp).importers, 1, "unregister");
+	ok(!is_told(0), "not told any more");
+	ok(is_told(1), "the other one is");
+	kmod_unregister(kmod, handle, 0);
+	is(ktdp_stats(tdp).importers, 1, "unregister again: nothing");
+	is(kmod_register(kmod, handle, 0), 0, "register again after that");
+	ok(is_told(0), "told again");
+	teardown();
+}
+
+static size_t times_told(void)
+{
+	kmod_forget(kmod, 0);
+	if (map_page(0))
+		return 0;
+	drop_page(0);
+	return kmod_told(kmod, 0, GPA, PAGE_4K).nr;
+}
+
+/* The same ops are known once per TDP fd, not once per table. */
+static void test_two_fds(void)
+{
+	int tdp2, handle2;
+	size_t once;
+
+	setup();
+	tdp2 = must(sys(ktdp_create(vm.fd, 0)));
+	handle2 = kmod_get(kmod, tdp2);
+	is(kmod_register(kmod, handle, 0), 0, "register with the first fd");
+	once = times_told();
+	ok(once, "told %zu times", once);
+	is(kmod_register(kmod, handle2, 0), 0, "register with the second fd");
+	is(kmod_register(kmod, handle2, 0), -EBUSY, "and again");
+	is(ktdp_stats(tdp2).importers, 2, "two are registered");
+	is(times_told(), 2 * once, "told as often through each fd");
+	kmod_unregister(kmod, handle, 0);
+	ok(is_told(0), "told through the second fd alone");
+	close(tdp2);
+	ok(is_told(0), "the handle keeps the fd's file");
+	kmod_unregister(kmod, handle2, 0);
+	ok(!is_told(0), "not told any more");
+	teardown();
+}
+
+static void *drop_page_thread(void *arg)
+{
+	drop_page((uintptr_t)arg);
+	return NULL;
+}
+
+/* Begin an invalidation of @page whose callback spins until it is released. */
+static pthread_t start_slow_callback(unsigned int page)
+{
+	uint64_t end = sys_now() + 5000;
+	pthread_t thread;
+
+	kmod_hold(kmod, 0);
+	if (pthread_create(&thread, NULL, drop_page_thread,
+			   (void *)(uintptr_t)page))
+		bail("no thread");
+	while (!kmod_running(kmod, 0) && sys_now() < end)
+		;
+	return thread;
+}
+
+static void need_two_cpus(void)
+{
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		bail("needs two CPUs");
+}
+
+static void test_unregister_waits(void)
+{
+	struct ktdp_test_call call = { 0 };
+	pthread_t thread;
+
+	setup();
+	call.handle = handle;
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(map_page(0), 0, "fault");
+	thread = start_slow_callback(0);
+	kmod_do(kmod, KTDP_TEST_UNREGISTER, &call);
+	is(call.running_before, 1, "a callback ran when unregister was called");
+	is(call.running_after, 0, "and none when it returned");
+	pthread_join(thread, NULL);
+	ok(kmod_covered(kmod, 0, GPA, PAGE_4K), "that callback was the right one");
+	teardown();
+}
+
+/* Whatever the exporter locks, it has let go of when it calls. */
+static void test_callback_holds_no_lock(void)
+{
+	struct kvm_tdp_info info;
+	pthread_t thread;
+	int ret[3];
+
+	setup();
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(map_page(0), 0, "fault");
+	thread = start_slow_callback(0);
+	ret[0] = map_page(8);
+	ret[1] = ktdp_info(tdp, &info);
+	ret[2] = ktdp_absent(tdp, GPA, PAGE_4K) ? 0 : -EEXIST;
+	is(kmod_running(kmod, 0), 1, "the callback still runs");
+	is(ret[0], 0, "meanwhile a fault elsewhere succeeded");
+	is(ret[1], 0, "and an ioctl");
+	is(ret[2], 0, "and the page was out of the table");
+	kmod_release(kmod, 0);
+	pthread_join(thread, NULL);
+	teardown();
+}
+
+static void check_told(const char *what, uint64_t gpa, uint64_t size)
+{
+	struct kmod_told told = kmod_told(kmod, 0, gpa, size);
+
+	ok(told.covered, "%s: told before it returned", what);
+	ok(told.well_formed, "%s: whole pages, in task context", what);
+}
+
+static void test_invalidate(void)
+{
+	setup();
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(ktdp_prefault(tdp, GPA, SIZE, ACC_W), 0, "map all");
+	kmod_forget(kmod, 0);
+	drop_page(0);
+	check_told("madvise", GPA, PAGE_4K);
+	must(mprotect(mem.hva + PAGE_4K, PAGE_4K, PROT_READ));
+	check_told("mprotect", GPA + PAGE_4K, PAGE_4K);
+	must(munmap(mem.hva + 4 * PAGE_4K, 2 * PAGE_4K));
+	check_told("munmap", GPA + 4 * PAGE_4K, 2 * PAGE_4K);
+	vm_unmap(&vm, 1);
+	check_told("slot delete", GPA, SIZE);
+	is(ktdp_stats(tdp).leaves[0], 0, "nothing is mapped then");
+	teardown();
+}
+
+/* A part of a large leaf is gone: the whole leaf is. */
+static void test_invalidate_huge(void)
+{
+	setup_with(mem_thp, 2 * PAGE_2M);
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(map_page(3), 0, "fault");
+	is(ktdp_level(tdp, GPA), 2, "mapped by a 2M leaf");
+	kmod_forget(kmod, 0);
+	drop_page(7);
+	check_told("4K of 2M", GPA, PAGE_2M);
+	teardown();
+}
+
+/* A put leaves no registration behind that would not be told of its end. */
+static void test_leaked_registration(void)
+{
+	struct kmod_told told;
+	int handle2;
+
+	setup();
+	handle2 = kmod_get(kmod, tdp);
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(map_page(0), 0, "fault");
+	kmod_forget(kmod, 0);
+	kmod_put(kmod, handle);
+	close(tdp);
+	is(kmod_told(kmod, 0, 0, 0).nr, 0, "a put that is not the last: silence");
+	kmod_put(kmod, handle2);
+	told = kmod_told(kmod, 0, 0, 0);
+	ok(told.full, "last put: a final invalidate(0, -1)");
+	drop_page(0);
+	vm_unmap(&vm, 1);
+	is(kmod_told(kmod, 0, 0, 0).nr, 0, "and nothing after that");
+
+	tdp = must(sys(ktdp_create(vm.fd, 0)));
+	is(ktdp_stats(tdp).importers, 0, "a new table knows no importer");
+	teardown();
+}
+
+static void test_fault(void)
+{
+	struct ktdp_test_call call = { .gfn = GFN, .access = KTDP_TEST_READ };
+	struct kvm_tdp_stats stats;
+
+	setup();
+	call.handle = handle;
+	call.flags = KTDP_TEST_NULL_TDP_FD;
+	kmod_do(kmod, KTDP_TEST_FAULT, &call);
+	is(call.ret, -EINVAL, "fault without a TDP fd");
+	is(kmod_fault(kmod, handle, GFN, 0), -EINVAL, "fault for no access");
+	is(kmod_fault(kmod, handle, GFN + SIZE / PAGE_4K, KTDP_TEST_READ),
+	   -EFAULT, "beyond the slot");
+	is(kmod_fault(kmod, handle, 1ULL << 50, KTDP_TEST_READ), -EFAULT,
+	   "beyond the table");
+	is(kmod_fault(kmod, handle, ~0ULL, KTDP_TEST_READ), -EFAULT,
+	   "gfn ~0");
+	ok(ktdp_absent(tdp, 0, 1ULL << 47), "nothing was mapped by that");
+
+	is(kmod_fault(kmod, handle, GFN, KTDP_TEST_READ), 0, "read");
+	is(kmod_fault(kmod, handle, GFN, KTDP_TEST_READ), 0, "read again");
+	is(kmod_fault(kmod, handle, GFN, KTDP_TEST_WRITE), 0, "write");
+	ok(ktdp_access(tdp, GPA) & ACC_W, "the table grants it");
+	is(kmod_fault(kmod, handle, GFN, KTDP_TEST_EXEC), 0, "exec");
+	is(kmod_fault(kmod, handle, GFN,
+		      KTDP_TEST_READ | KTDP_TEST_WRITE | KTDP_TEST_EXEC), 0,
+	   "all at once");
+	stats = ktdp_stats(tdp);
+	ok(stats.faults_spurious >= 2, "%llu faults found it mapped",
+	   stats.faults_spurious);
+	teardown();
+}
+
+static void test_fault_read_only(void)
+{
+	setup();
+	must(sys(vm_slot(&vm, 2, READ_ONLY_GPA, SIZE, mem.hva,
+			 KVM_MEM_READONLY)));
+	is(kmod_fault(kmod, handle, READ_ONLY_GPA / PAGE_4K, KTDP_TEST_WRITE),
+	   -EACCES, "write to a read-only slot");
+	is(kmod_fault(kmod, handle, READ_ONLY_GPA / PAGE_4K, KTDP_TEST_READ), 0,
+	   "read of it");
+	is(ktdp_access(tdp, READ_ONLY_GPA) & ACC_W, 0, "and no more is granted");
+	must(mprotect(mem.hva, PAGE_4K, PROT_READ));
+	is(map_page(0), -EACCES, "write to memory that is read-only in the VMM");
+	is(kmod_fault(kmod, handle, GFN, KTDP_TEST_READ), 0, "read of it");
+	must(munmap(mem.hva, PAGE_4K));
+	is(kmod_fault(kmod, handle, GFN, KTDP_TEST_READ), -EFAULT,
+	   "memory that is unmapped in the VMM");
+	teardown();
+}
+
+static int in_child(int (*run)(void))
+{
+	pid_t pid = must(fork());
+
+	if (!pid)
+		_exit(run() ? 1 : 0);
+	return sys_wait_exit(pid, 10000);
+}
+
+static int child_faults_for_parent(void)
+{
+	return kmod_fault_as(kmod, handle, GFN, KTDP_TEST_WRITE,
+			     KTDP_TEST_CALLER, getppid());
+}
+
+static int child_faults_for_itself(void)
+{
+	return kmod_fault(kmod, handle, GFN + 1, KTDP_TEST_WRITE) != -EINVAL;
+}
+
+static void test_fault_contexts(void)
+{
+	int fault = KTDP_TEST_WRITE;
+
+	setup();
+	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_CALLER,
+			 KTDP_TEST_MM_NULL), -EINVAL, "fault without an mm");
+	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_KTHREAD,
+			 KTDP_TEST_MM_NULL), -EINVAL, "kthread, no mm");
+	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_CALLER, 1),
+	   -EINVAL, "in the name of another process");
+	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_KTHREAD, 1),
+	   -EINVAL, "kthread, in the name of another process");
+	ok(ktdp_absent(tdp, GPA, SIZE), "nothing was mapped by that");
+	is(kmod_fault_as(kmod, handle, GFN + 1, fault, KTDP_TEST_KTHREAD, 0), 0,
+	   "kthread");
+	is(kmod_fault_as(kmod, handle, GFN + 2, fault, KTDP_TEST_KTHREAD_MM, 0),
+	   0, "kthread in the VM's mm");
+	ok(ktdp_mapped(tdp, GPA + PAGE_4K, 2 * PAGE_4K), "both are mapped");
+	is(in_child(child_faults_for_parent), 0, "another process, the VM's mm");
+	ok(ktdp_mapped(tdp, GPA, PAGE_4K), "mapped as well");
+	is(in_child(child_faults_for_itself), 0, "another process, its own mm");
+	teardown();
+}
+
+/* In a child: a VM with a TDP fd, which is sent to the parent. */
+static void child_vm(int sock)
+{
+	setup();
+	sys_send_fd(sock, tdp);
+	pause();
+	_exit(0);
+}
+
+static void test_exited_vmm(void)
+{
+	struct ktdp_test_call call = { 0 };
+	struct kmod_told told;
+	int socks[2];
+	pid_t pid;
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
+	pid = must(fork());
+	if (!pid)
+		child_vm(socks[1]);
+	tdp = sys_recv_fd(socks[0]);
+	kmod = kmod_open();
+	handle = kmod_get(kmod, tdp);
+	ok(handle >= 0, "get of a TDP fd of another process");
+	call.mm = pid;
+	kmod_do(kmod, KTDP_TEST_HOLD_MM, &call);
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(kmod_fault_as(kmod, handle, GFN, KTDP_TEST_WRITE, KTDP_TEST_CALLER,
+			 KTDP_TEST_MM_HELD), 0, "fault while the VMM lives");
+	kmod_forget(kmod, 0);
+
+	kill(pid, SIGKILL);
+	sys_wait(pid, 10000);
+	told = kmod_told(kmod, 0, GPA, PAGE_4K);
+	ok(told.covered, "told before the VMM had exited");
+	is(kmod_fault_as(kmod, handle, GFN, KTDP_TEST_WRITE, KTDP_TEST_CALLER,
+			 KTDP_TEST_MM_HELD), -EPERM, "fault when it has exited");
+	is(kmod_fault_as(kmod, handle, GFN, KTDP_TEST_WRITE, KTDP_TEST_KTHREAD,
+			 KTDP_TEST_MM_HELD), -EPERM, "fault of a kthread then");
+	ok(ktdp_absent(tdp, 0, 1ULL << 47), "nothing is mapped");
+	is(kmod_metadata(kmod, handle).ret, 0, "the metadata is still there");
+	close(kmod);
+	close(tdp);
+	close(socks[0]);
+	close(socks[1]);
+}
+
+#define STORM_TURNS	300
+
+static void *storm_thread(void *arg)
+{
+	unsigned int page = (uintptr_t)arg;
+	int turn;
+
+	for (turn = 0; turn < STORM_TURNS; turn++) {
+		if (map_page(page + turn % 8))
+			return "fault failed";
+		drop_page(page + turn % 8);
+	}
+	return NULL;
+}
+
+static void test_storm(void)
+{
+	pthread_t threads[2];
+	struct kmod_told told[2];
+	const char *error = NULL;
+	void *result;
+	int i;
+
+	setup();
+	for (i = 0; i < 2; i++)
+		is(kmod_register(kmod, handle, i), 0, "register");
+	for (i = 0; i < 2; i++)
+		must(-pthread_create(&threads[i], NULL, storm_thread,
+				     (void *)(uintptr_t)(i * 8)));
+	for (i = 0; i < 2; i++) {
+		pthread_join(threads[i], &result);
+		error = error ?: result;
+	}
+	for (i = 0; i < 2; i++)
+		told[i] = kmod_told(kmod, i, GPA, PAGE_4K);
+	ok(!error, "faults and invalidations at once: %s", error ?: "no error");
+	ok(told[0].well_formed && told[1].well_formed, "callbacks well formed");
+	ok(told[0].nr >= 2 * STORM_TURNS, "one for each page taken away");
+	is(told[0].nr, told[1].nr, "both importers told alike");
+	ok(ktdp_absent(tdp, GPA, SIZE), "nothing is left");
+	teardown();
+}
+
+static const struct tap_case cases[] = {
+	{ "get", test_get },
+	{ "metadata", test_metadata },
+	{ "register", test_register },
+	{ "two_fds", test_two_fds },
+	{ "unregister_waits", test_unregister_waits },
+	{ "callback_holds_no_lock", test_callback_holds_no_lock },
+	{ "invalidate", test_invalidate },
+	{ "invalidate_huge", test_invalidate_huge },
+	{ "leaked_registration", test_leaked_registration },
+	{ "fault", test_fault },
+	{ "fault_read_only", test_fault_read_only },
+	{ "fault_contexts", test_fault_contexts },
+	{ "exited_vmm", test_exited_vmm },
+	{ "storm", test_storm },
+};
+
+int main(int argc, char **argv)
+{
+	need_two_cpus();
+	return RUN_CASES(cases, argc, argv);
+}

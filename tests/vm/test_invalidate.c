@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The host takes memory away in every way there is.  After each: the table maps
+ * nothing it should not, the importer was told before the call returned, and the
+ * next access finds what the host has there now.
+ */
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bed.h"
+#include "sys.h"
+
+#define SIZE	0x10000UL
+#define PART	0x4000UL	/* the piece in the middle that goes */
+#define OFF	0x4000UL
+#define PART_GPA	(GPA + OFF)
+#define PATIENCE	20000
+
+static struct bed bed;
+static struct mem mem;
+static struct told told;
+
+/* Guest and engine have written, and the engine holds all translations. */
+static void warm(void)
+{
+	vm_map(&bed.vm, 1, GPA, &mem);
+	is(guest_fill(&bed.vm, GPA, mem.size, GEN(9)), 0, "guest writes");
+	is(dma_fill(bed.dma, GPA, mem.size, GEN(1)), 0, "engine writes");
+	is(dma_check(bed.dma, GPA, mem.size, GEN(1)), 0, "engine reads");
+	ok(ktdp_mapped(bed.tdp, GPA, mem.size), "all is mapped");
+	told_begin(&told, bed.dma);
+}
+
+static void begin(void)
+{
+	mem_small(&mem, SIZE);
+	bed_open(&bed);
+	warm();
+}
+
+static void end(void)
+{
+	ok(ktdp_counts_agree(bed.tdp), "counted leaves are the leaves of the map");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
+/* [gpa, gpa + size) went away, and its surroundings are right. */
+static void check_gone(const char *what, uint64_t gpa, size_t size)
+{
+	ok(told_of(&told, gpa, size), "%s: importer was told", what);
+	ok(ktdp_absent(bed.tdp, gpa, size), "%s: nothing is mapped", what);
+	ok(bed_agrees(&bed, GPA, mem.hva, mem.size), "%s: the rest is right", what);
+}
+
+static bool is_zero(uint64_t gpa, size_t size)
+{
+	char *buf = malloc(size);
+	size_t i;
+	int ret;
+
+	ret = dma_read(bed.dma, gpa, buf, size, 0);
+	for (i = 0; !ret && i < size && !buf[i]; i++)
+		;
+	if (ret || i != size)
+		diag("engine reads: %d, byte %zu of %zu is not zero", ret, i, size);
+	free(buf);
+	return !ret && i == size;
+}
+
+/* The piece came back as zeroes; what is around it never changed. */
+static void check_zeroed(const char *what)
+{
+	ok(is_zero(PART_GPA, PART), "%s: engine reads zero after it", what);
+	is(dma_check(bed.dma, GPA, OFF, GEN(1)), 0, "%s: as ever before it", what);
+	is(dma_check(bed.dma, PART_GPA + PART, SIZE - OFF - PART, GEN(1)), 0,
+	   "%s: and behind it", what);
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "%s: all works again", what);
+}
+
+static void check_fault(const char *what, int expect)
+{
+	uint64_t word;
+
+	is(dma_read(bed.dma, PART_GPA, &word, sizeof(word), 0), expect,
+	   "%s: engine gets no more", what);
+	is(ktdp_prefault(bed.tdp, PART_GPA, PAGE_4K, ACC_R), expect,
+	   "%s: nor does prefault", what);
+}
+
+static void map_part(void)
+{
+	void *hva = mmap(mem.hva + OFF, PART, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+
+	if (hva == MAP_FAILED)
+		bail("mmap: errno %d", errno);
+}
+
+static void test_munmap(void)
+{
+	begin();
+	munmap(mem.hva + OFF, PART);
+	check_gone("munmap", PART_GPA, PART);
+	check_fault("munmap", -EFAULT);
+	map_part();
+	check_zeroed("mmap anew");
+	warm();
+	map_part();
+	check_gone("mmap over it", PART_GPA, PART);
+	check_zeroed("mmap over it");
+	end();
+}
+
+static void test_mremap(void)
+{
+	struct mem other;
+	void *hva;
+
+	mem_small(&other, PART);
+	begin();
+	hva = mremap(mem.hva + OFF, PART, PART, MREMAP_MAYMOVE | MREMAP_FIXED,
+		     other.hva);
+	ok(hva != MAP_FAILED, "mremap away");
+	check_gone("mremap", PART_GPA, PART);
+	check_fault("mremap", -EFAULT);
+	mem_fill(hva, PART_GPA, PART, GEN(5));
+	map_part();
+	is(ktdp_prefault(bed.tdp, PART_GPA, PART, ACC_W), 0, "map new memory");
+	told_begin(&told, bed.dma);
+	hva = mremap(hva, PART, PART, MREMAP_MAYMOVE | MREMAP_FIXED, mem.hva + OFF);
+	ok(hva == mem.hva + OFF, "mremap back over it");
+	check_gone("mremap over", PART_GPA, PART);
+	is(dma_check(bed.dma, PART_GPA, PART, GEN(5)), 0,
+	   "mremap over: engine reads what was moved in");
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "mremap: all works again");
+	end();
+}
+
+static void test_dontneed(void)
+{
+	begin();
+	must(madvise(mem.hva + OFF, PART, MADV_DONTNEED));
+	check_gone("DONTNEED", PART_GPA, PART);
+	check_zeroed("DONTNEED");
+	end();
+}
+
+/* Pages may go at any time now; while they are there they hold the data. */
+static void test_free(void)
+{
+	begin();
+	must(madvise(mem.hva + OFF, PART, MADV_FREE));
+	check_gone("FREE", PART_GPA, PART);
+	is(dma_fill(bed.dma, PART_GPA, PART, GEN(2)), 0, "FREE: engine writes");
+	is(guest_check(&bed.vm, PART_GPA, PART, GEN(2)), 0, "FREE: guest reads");
+	end();
+}
+
+/* Memory that has nothing to do with the guest. */
+static void test_unrelated(void)
+{
+	struct mem other;
+
+	begin();
+	mem_small(&other, SIZE);
+	mem_fill(other.hva, 0, SIZE, 0);
+	must(madvise(other.hva, PART, MADV_DONTNEED));
+	mem_free(&other);
+	ok(told_nothing(&told), "importer hears nothing of other memory");
+	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "and goes on");
+	end();
+}
+
+static void test_mprotect(void)
+{
+	uint64_t word = 1;
+
+	begin();
+	must(mprotect(mem.hva + OFF, PART, PROT_READ));
+	ok(told_covers(&told, PART_GPA, PART), "read-only: importer was told");
+	ok(ktdp_grants_none(bed.tdp, PART_GPA, PART, ACC_W), "no leaf can be written");
+	is(dma_write(bed.dma, PART_GPA, &word, 8, KVM_TDP_DMA_NOFAULT), -ENXIO,
+	   "nor has the engine kept one");
+	is(dma_check(bed.dma, PART_GPA, PART, GEN(1)), 0, "engine still reads");
+	is(dma_write(bed.dma, PART_GPA, &word, 8, 0), -EACCES, "and may not write");
+	must(mprotect(mem.hva + OFF, PART, PROT_READ | PROT_WRITE));
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "writable: all works again");
+	told_begin(&told, bed.dma);
+	must(mprotect(mem.hva + OFF, PART, PROT_NONE));
+	ok(told_of(&told, PART_GPA, PART), "PROT_NONE: importer was told");
+	ok(ktdp_absent(bed.tdp, PART_GPA, PART), "PROT_NONE: nothing is mapped");
+	check_fault("PROT_NONE", -EFAULT);
+	must(mprotect(mem.hva + OFF, PART, PROT_READ | PROT_WRITE));
+	is(dma_check(bed.dma, GPA, SIZE, GEN(3)), 0, "accessible: the data is back");
+	end();
+}
+
+/* A child that waits for a byte and then says whether it sees @gen. */
+struct child {
+	pid_t pid;
+	int pipe[2];
+};
+
+static void child_start(struct child *child, uint64_t gen)
+{
+	char byte;
+
+	must(pipe2(child->pipe, O_CLOEXEC));
+	child->pid = must(fork());
+	if (child->pid)
+		return;
+	close(child->pipe[1]);
+	if (read(child->pipe[0], &byte, 1) != 1)
+		_exit(2);
+	if (!mem_check(mem.hva, GPA, SIZE, gen))
+		_exit(1);
+	/* In the parent's face: it must not see this. */
+	mem_fill(mem.hva, GPA, SIZE, GEN(0x66));
+	_exit(0);
+}
+
+static void child_check(struct child *child, const char *what)
+{
+	must(write(child->pipe[1], "", 1));
+	is(sys_wait_exit(child->pid, PATIENCE), 0, "%s: child keeps the old data",
+	   what);
+	close(child->pipe[0]);
+	close(child->pipe[1]);
+}
+
+static int write_by_host(uint64_t gen)
+{
+	mem_fill(mem.hva, GPA, SIZE, gen);
+	return 0;
+}
+
+static int write_by_engine(uint64_t gen)
+{
+	return dma_fill(bed.dma, GPA, SIZE, gen);
+}
+
+static int write_by_guest(uint64_t gen)
+{
+	return guest_fill(&bed.vm, GPA, SIZE, gen);
+}
+
+/* fork() shares the pages; whoever writes then gets one of his own. */
+static void check_fork(const char *what, int (*write_by)(uint64_t gen))
+{
+	struct child child;
+
+	begin();
+	child_start(&child, GEN(1));
+	ok(told_covers(&told, GPA, SIZE), "%s: importer was told of fork", what);
+	ok(ktdp_grants_none(bed.tdp, GPA, SIZE, ACC_W),
+	   "%s: no leaf of shared pages can be written", what);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "%s: engine reads", what);
+	ok(ktdp_grants_none(bed.tdp, GPA, SIZE, ACC_W),
+	   "%s: and gets no write for that", what);
+	told_begin(&told, bed.dma);
+	is(write_by(GEN(2)), 0, "%s: writes", what);
+	ok(told_covers(&told, GPA, SIZE), "%s: importer was told of the copy", what);
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "%s: the host's new pages", what);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: engine sees it", what);
+	child_check(&child, what);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0,
+	   "%s: nothing of the child's writes", what);
+	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0, "%s: nor in the guest", what);
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 3), "%s: all works again", what);
+	end();
+}
+
+static void test_fork(void)
+{
+	check_fork("host after fork", write_by_host);
+	check_fork("engine after fork", write_by_engine);
+	check_fork("guest after fork", write_by_guest);
+}
+
+static void test_thp_split(void)
+{
+	uint64_t hole = GPA + PAGE_2M + OFF;
+
+	mem_thp(&mem, 2 * PAGE_2M);
+	bed_open(&bed);
+	warm();
+	is(ktdp_level(bed.tdp, hole), 2, "huge leaf first");
+	must(madvise(mem.hva + PAGE_2M + OFF, PAGE_4K, MADV_DONTNEED));
+	check_gone("split", GPA + PAGE_2M, PAGE_2M);
+	ok(is_zero(hole, PAGE_4K), "split: engine reads zero in the hole");
+	is(ktdp_prefault(bed.tdp, GPA, mem.size, ACC_R), 0, "split: map all again");
+	is(ktdp_level(bed.tdp, hole), 1, "split: small leaf");
+	is(ktdp_level(bed.tdp, GPA + PAGE_2M), 1, "split: and around it");
+	is(dma_check(bed.dma, GPA, PAGE_2M + OFF, GEN(1)), 0, "split: data before");
+	is(dma_check(bed.dma, hole + PAGE_4K, PAGE_2M - OFF - PAGE_4K, GEN(1)), 0,
+	   "split: data behind");
+	end();
+}
+
+static void test_thp_collapse(void)
+{
+	mem_small(&mem, PAGE_2M);
+	bed_open(&bed);
+	warm();
+	is(ktdp_level(bed.tdp, GPA), 1, "small leaf first");
+	must(madvise(mem.hva, PAGE_2M, MADV_HUGEPAGE));
+	is(sys(madvise(mem.hva, PAGE_2M, MADV_COLLAPSE)), 0, "collapse");
+	ok(mem_is_thp(mem.hva), "the host has a huge page now");
+	check_gone("collapse", GPA, PAGE_2M);
+	is(dma_check(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "collapse: data");
+	is(ktdp_level(bed.tdp, GPA), 2, "collapse: huge leaf");
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "collapse: all works again");
+	end();
+}
+
+/* A huge leaf grows over a table that still maps small ones. */
+static void test_leaf_replaces_table(void)
+{
+	struct kvm_tdp_stats before;
+
+	mem_thp(&mem, PAGE_2M);
+	bed_open(&bed);
+	is(vm_slot(&bed.vm, 1, GPA, SIZE, mem.hva, 0), 0, "slot on part of 2M");
+	is(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W), 0, "mapped small");
+	vm_unmap(&bed.vm, 1);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	before = ktdp_stats(bed.tdp);
+	is(before.leaves[0], 0, "small leaves went with their slot");
+	is(ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_W), 0, "mapped again");
+	is(ktdp_level(bed.tdp, GPA), 2, "as a huge leaf");
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "all works");
+	end();
+}
+
+static void punch(off_t off, off_t size)
+{
+	must(fallocate(mem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, size));
+}
+
+static void test_punch(void)
+{
+	mem_memfd(&mem, SIZE);
+	bed_open(&bed);
+	warm();
+	punch(OFF, PART);
+	check_gone("punch", PART_GPA, PART);
+	check_zeroed("punch");
+	end();
+}
+
+/* Beyond the end of a file there is no memory, though it is mapped. */
+static void check_truncate(const char *what)
+{
+	bed_open(&bed);
+	warm();
+	must(ftruncate(mem.fd, OFF));
+	check_gone(what, PART_GPA, SIZE - OFF);
+	check_fault(what, -EFAULT);
+	is(dma_check(bed.dma, GPA, OFF, GEN(1)), 0, "%s: what is left", what);
+	must(ftruncate(mem.fd, SIZE));
+	ok(is_zero(PART_GPA, SIZE - OFF), "%s: zero when it grows again", what);
+	end();
+}
+
+static void test_truncate(void)
+{
+	mem_memfd(&mem, SIZE);
+	check_truncate("truncate memfd");
+	mem_file(&mem, sys_disk(), SIZE, MAP_SHARED);
+	check_truncate("truncate disk file");
+}
+
+static void test_hugetlb(void)
+{
+	if (mem_hugetlb(&mem, 2 * PAGE_2M, PAGE_2M))
+		bail("no 2M pages");
+	bed_open(&bed);
+	warm();
+	punch(PAGE_2M, PAGE_2M);
+	check_gone("hugetlb punch", GPA + PAGE_2M, PAGE_2M);
+	ok(is_zero(GPA + PAGE_2M, PAGE_2M), "hugetlb punch: zero after it");
+	is(dma_check(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "hugetlb punch: the rest");
+	told_begin(&told, bed.dma);
+	must(ftruncate(mem.fd, PAGE_2M));
+	check_gone("hugetlb truncate", GPA + PAGE_2M, PAGE_2M);
+	is(ktdp_prefault(bed.tdp, GPA + PAGE_2M, PAGE_4K, ACC_R), -EFAULT,
+	   "hugetlb truncate: no memory there");
+	is(dma_check(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "hugetlb truncate: the rest");
+	end();
+}
+
+/* One page at two guest addresses: both go. */
+static void test_two_slots(void)
+{
+	uint64_t other = GPA_LOW + PAGE_2M, last;
+	struct kvm_tdp_dma_stats now;
+
+	begin();
+	vm_map(&bed.vm, 2, other, &mem);
+	is(ktdp_prefault(bed.tdp, other, SIZE, ACC_W), 0, "map the alias");
+	is(ktdp_hpa(bed.tdp, other), ktdp_hpa(bed.tdp, GPA), "the same page");
+	is(dma_write(bed.dma, other, &other, 8, 0), 0, "write through one");
+	is(dma_read(bed.dma, GPA, &last, 8, 0), 0, "read through the other");
+	is(last, other, "the same data");
+	told_begin(&told, bed.dma);
+	must(madvise(mem.hva + OFF, PART, MADV_DONTNEED));
+	now = dma_stats(bed.dma);
+	ok(now.invalidated_bytes >= told.before.invalidated_bytes + 2 * PART ||
+	   now.full_invalidations > told.before.full_invalidations,
+	   "importer was told of both");
+	ok(dma_reaches_none(bed.dma, PART_GPA, PART), "engine lost one");
+	ok(dma_reaches_none(bed.dma, other + OFF, PART), "and the other");
+	ok(ktdp_absent(bed.tdp, PART_GPA, PART), "one is not mapped");
+	ok(ktdp_absent(bed.tdp, other + OFF, PART), "nor is the other");
+	ok(is_zero(other + OFF, PART), "zero through one");
+	ok(is_zero(PART_GPA, PART), "zero through the other");
+	end();
+}
+
+struct storm {
+	bool stop;
+	unsigned long rounds;
+	int error;
+};
+
+static void *storm_thread(void *arg)
+{
+	struct storm *storm = arg;
+	int ret;
+
+	while (!__atomic_load_n(&storm->stop, __ATOMIC_ACQUIRE)) {
+		ret = ktdp_prefault(bed.tdp, GPA, SIZE, storm->rounds & 1 ? ACC_R : ACC_W);
+		/* EAGAIN: the host would not leave the range alone. */
+		if (ret && ret != -EAGAIN)
+			storm->error = ret;
+		storm->rounds++;
+	}
+	return NULL;
+}
+
+/* Faults against invalidations of the same pages; the oracle has the word. */
+static void test_storm(void)
+{
+	struct storm storms[2] = { 0 };
+	pthread_t threads[2];
+	uint64_t until;
+	int i;
+
+	begin();
+	for (i = 0; i < 2; i++)
+		must(-pthread_create(&threads[i], NULL, storm_thread, &storms[i]));
+	vm_spin(&bed.vm, GPA, SIZE, GEN(7));
+	for (until = sys_now() + 3000; sys_now() < until;) {
+		must(madvise(mem.hva, SIZE, MADV_DONTNEED));
+		must(mprotect(mem.hva + OFF, PART, PROT_READ | PROT_WRITE | PROT_EXEC));
+		must(mprotect(mem.hva + OFF, PART, PROT_READ | PROT_WRITE));
+	}
+	for (i = 0; i < 2; i++) {
+		__atomic_store_n(&storms[i].stop, true, __ATOMIC_RELEASE);
+		pthread_join(threads[i], NULL);
+		is(storms[i].error, 0, "storm: no fault failed");
+		ok(storms[i].rounds, "storm: faults were made");
+	}
+	vm_spin_stop(&bed.vm);
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "storm: the host's pages");
+	must(madvise(mem.hva, SIZE, MADV_DONTNEED));
+	ok(ktdp_absent(bed.tdp, GPA, SIZE), "storm: all goes in the end");
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "storm: all works again");
+	end();
+}
+
+static const struct tap_case cases[] = {
+	{ "munmap", test_munmap },
+	{ "mremap", test_mremap },
+	{ "dontneed", test_dontneed },
+	{ "free", test_free },
+	{ "unrelated", test_unrelated },
+	{ "mprotect", test_mprotect },
+	{ "fork", test_fork },
+	{ "thp_split", test_thp_split },
+	{ "thp_collapse", test_thp_collapse },
+	{ "leaf_replaces_table", test_leaf_replaces_table },
+	{ "punch", test_punch },
+	{ "truncate", test_truncate },
+	{ "hugetlb", test_hugetlb },
+	{ "two_slots", test_two_slots },
+	{ "storm", test_storm },
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(cases, argc, argv);
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What happens in the middle of a fault.  The file of slow.c holds the fault up
+ * where it has found the first page and not yet the second; the long unmapping
+ * gives it time where the host has announced the change and not yet made it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "attempt.h"
+#include "bed.h"
+#include "slow.h"
+#include "sys.h"
+
+#define SIZE	(2 * PAGE_4K)
+#define PATIENCE	ATTEMPT_PATIENCE
+
+static struct bed bed;
+static struct mem mem;
+static struct slow slow;
+static struct attempt attempt;
+
+static int run_prefault(void)
+{
+	return ktdp_prefault(bed.tdp, GPA, SIZE, ACC_R);
+}
+
+/* The first page is private memory, the second is being waited for. */
+static void begin(void)
+{
+	slow_open(&slow, &mem, SIZE);
+	mem_fill(mem.hva, GPA, PAGE_4K, GEN(1));
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	slow_hold(&slow);
+	attempt_begin(&attempt, run_prefault);
+	ok(slow_is_waiting(&slow, PATIENCE), "the fault waits for its second page");
+	ok(ktdp_absent(bed.tdp, GPA, SIZE), "and has mapped none");
+}
+
+static void end(void)
+{
+	ok(ktdp_counts_agree(bed.tdp), "counted leaves are the leaves of the map");
+	bed_close(&bed);
+	slow_close(&slow, &mem);
+}
+
+static void test_undisturbed(void)
+{
+	begin();
+	slow_give(&slow);
+	is(attempt_end(&attempt), 0, "it goes on");
+	ok(ktdp_mapped(bed.tdp, GPA, SIZE), "both are mapped");
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "the host's pages");
+	is(dma_check(bed.dma, GPA, PAGE_4K, GEN(1)), 0, "the first has its data");
+	end();
+}
+
+/* The page found first is gone, from announcement to end, when it commits. */
+static void test_page_gone(void)
+{
+	uint64_t word = 1;
+
+	begin();
+	must(madvise(mem.hva, PAGE_4K, MADV_DONTNEED));
+	slow_give(&slow);
+	is(attempt_end(&attempt), 0, "it goes on when the first page is gone");
+	ok(ktdp_stats(bed.tdp).retries, "after a retry");
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "the page that is gone is not mapped");
+	is(dma_read(bed.dma, GPA, &word, 8, 0), 0, "engine reads");
+	is(word, 0, "what the file has");
+	end();
+}
+
+static void test_slot_gone(void)
+{
+	begin();
+	vm_unmap(&bed.vm, 1);
+	slow_give(&slow);
+	is(attempt_end(&attempt), -EFAULT, "no RAM when the slot is gone");
+	ok(ktdp_absent(bed.tdp, GPA, SIZE), "and nothing mapped");
+	end();
+}
+
+static void test_slot_replaced(void)
+{
+	struct mem other;
+
+	mem_small(&other, SIZE);
+	mem_fill(other.hva, GPA, SIZE, GEN(2));
+	begin();
+	vm_unmap(&bed.vm, 1);
+	vm_map(&bed.vm, 1, GPA, &other);
+	slow_give(&slow);
+	is(attempt_end(&attempt), 0, "it goes on with the new slot");
+	ok(bed_agrees(&bed, GPA, other.hva, SIZE), "and maps its pages");
+	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0, "engine reads them");
+	end();
+	mem_free(&other);
+}
+
+/* The slot's flags alone: the fault must not leave a leaf one may write. */
+static void test_slot_read_only(void)
+{
+	uint64_t word = 1;
+
+	begin();
+	vm_unmap(&bed.vm, 1);
+	is(vm_slot(&bed.vm, 1, GPA, SIZE, mem.hva, KVM_MEM_READONLY), 0,
+	   "the slot comes back read-only");
+	slow_give(&slow);
+	is(attempt_end(&attempt), 0, "the fault goes on");
+	ok(ktdp_mapped(bed.tdp, GPA, SIZE), "and maps both pages");
+	ok(ktdp_grants_none(bed.tdp, GPA, SIZE, ACC_W), "neither can be written");
+	is(dma_write(bed.dma, GPA, &word, 8, 0), -EACCES, "nor by the engine");
+	end();
+}
+
+/* Memory that takes the host long to unmap; the last page is looked at. */
+#define LONG_SIZE	(16 * PAGE_2M)
+#define LONG_LAST	(GPA + LONG_SIZE - PAGE_4K)
+
+struct poker {
+	bool stop;
+	unsigned long rounds;
+	int error;
+};
+
+static void *poker_thread(void *arg)
+{
+	struct poker *poker = arg;
+	int ret;
+
+	while (!__atomic_load_n(&poker->stop, __ATOMIC_ACQUIRE)) {
+		ret = ktdp_prefault(bed.tdp, LONG_LAST, PAGE_4K, ACC_W);
+		if (ret && ret != -EAGAIN)
+			poker->error = ret;
+		poker->rounds++;
+		usleep(rand() % 1000);
+	}
+	return NULL;
+}
+
+static void test_long_unmap(void)
+{
+	struct poker poker = { 0 };
+	unsigned int round, stale = 0;
+	pthread_t thread;
+
+	mem_small(&mem, LONG_SIZE);
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	must(-pthread_create(&thread, NULL, poker_thread, &poker));
+	for (round = 0; round < 12; round++) {
+		memset(mem.hva, round, LONG_SIZE);
+		must(madvise(mem.hva, LONG_SIZE, MADV_DONTNEED));
+		stale += !bed_agrees(&bed, LONG_LAST, mem.hva + LONG_SIZE - PAGE_4K,
+				     PAGE_4K);
+	}
+	__atomic_store_n(&poker.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	is(stale, 0, "no page that was being unmapped stays mapped");
+	is(poker.error, 0, "no fault failed meanwhile");
+	ok(poker.rounds > 12, "though %lu were made", poker.rounds);
+	diag("retries: %llu", ktdp_stats(bed.tdp).retries);
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
+/* Other memory of the VMM changes all the time: no reason to fail. */
+static void *churn_thread(void *arg)
+{
+	struct poker *poker = arg;
+	struct mem other;
+
+	while (!__atomic_load_n(&poker->stop, __ATOMIC_ACQUIRE)) {
+		mem_small(&other, 16 * PAGE_4K);
+		memset(other.hva, 1, other.size);
+		mem_free(&other);
+		poker->rounds++;
+	}
+	return NULL;
+}
+
+static void test_unrelated_churn(void)
+{
+	struct poker poker = { 0 };
+	unsigned int round;
+	pthread_t thread;
+	int ret = 0;
+
+	mem_small(&mem, 64 * PAGE_4K);
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	must(-pthread_create(&thread, NULL, churn_thread, &poker));
+	for (round = 0; !ret && round < 200; round++) {
+		must(madvise(mem.hva, mem.size, MADV_DONTNEED));
+		ret = ktdp_prefault(bed.tdp, GPA, mem.size, ACC_W);
+	}
+	__atomic_store_n(&poker.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	is(ret, 0, "faults succeed while other memory changes");
+	ok(poker.rounds, "as it did, %lu times", poker.rounds);
+	ok(bed_agrees(&bed, GPA, mem.hva, mem.size), "the host's pages");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
+static const struct tap_case cases[] = {
+	{ "undisturbed", test_undisturbed },
+	{ "page_gone", test_page_gone },
+	{ "slot_gone", test_slot_gone },
+	{ "slot_replaced", test_slot_replaced },
+	{ "slot_read_only", test_slot_read_only },
+	{ "long_unmap", test_long_unmap },
+	{ "unrelated_churn", test_unrelated_churn },
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(cases, argc, argv);
+}

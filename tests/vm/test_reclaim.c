@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that the host reclaims, merges or writes back.  What an importer wrote
+ * must survive: the host only keeps pages that it knows to be dirty, and nobody
+ * but the table can have told it.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "bed.h"
+#include "sys.h"
+
+#define SIZE	0x10000UL
+#define KSM	"/sys/kernel/mm/ksm/"
+#define PATIENCE	30000
+
+static struct bed bed;
+static struct mem mem;
+static struct told told;
+
+static void begin(void)
+{
+	sys_swap();
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+}
+
+static void end(void)
+{
+	ok(ktdp_counts_agree(bed.tdp), "counted leaves are the leaves of the map");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
+static void pageout(const char *what)
+{
+	told_begin(&told, bed.dma);
+	ok(mem_pageout(mem.hva, SIZE), "%s: the host gets the memory back", what);
+	ok(told_of(&told, GPA, SIZE), "%s: importer was told", what);
+	ok(ktdp_absent(bed.tdp, GPA, SIZE), "%s: nothing is mapped", what);
+}
+
+static void test_pageout(void)
+{
+	mem_small(&mem, SIZE);
+	begin();
+	is(guest_fill(&bed.vm, GPA, SIZE, GEN(1)), 0, "guest writes");
+	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "engine reads");
+	pageout("pageout");
+	ok(mem_is_swapped(mem.hva), "pageout: to swap");
+	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "engine reads it from swap");
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "the host's pages");
+	/* Now in memory and in swap alike: clean, until the engine writes. */
+	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "engine writes");
+	pageout("pageout again");
+	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0,
+	   "what the engine wrote comes back from swap");
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 3), "all works again");
+	end();
+}
+
+/* Write access from a prefault long before the write. */
+static void test_pageout_prefaulted(void)
+{
+	mem_small(&mem, SIZE);
+	begin();
+	is(guest_fill(&bed.vm, GPA, SIZE, GEN(1)), 0, "guest writes");
+	ok(mem_pageout(mem.hva, SIZE), "all of it in swap");
+	is(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W), 0, "prefault to write");
+	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "engine writes");
+	pageout("prefaulted");
+	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0, "the write survives");
+	end();
+}
+
+/*
+ * MADV_FREE makes the pages clean without a change of their permissions, so
+ * that write access alone says nothing.
+ */
+static void check_free(const char *what, unsigned int first)
+{
+	mem_small(&mem, SIZE);
+	begin();
+	is(guest_fill(&bed.vm, GPA, SIZE, GEN(1)), 0, "%s: guest writes", what);
+	must(madvise(mem.hva, SIZE, MADV_FREE));
+	if (first)
+		is(ktdp_prefault(bed.tdp, GPA, SIZE, first), 0, "%s: prefault", what);
+	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: engine writes", what);
+	pageout(what);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: the write survives", what);
+	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0, "%s: for the guest too", what);
+	end();
+}
+
+static void test_free(void)
+{
+	check_free("FREE, write", 0);
+	check_free("FREE, prefault to read, write", ACC_R);
+	check_free("FREE, prefault to write, write", ACC_W);
+}
+
+/* A hole in shmem that was only read is a clean page that may be written. */
+static void check_shmem(const char *what, unsigned int first)
+{
+	mem_memfd(&mem, SIZE);
+	begin();
+	if (first)
+		is(ktdp_prefault(bed.tdp, GPA, SIZE, first), 0, "%s: prefault", what);
+	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: engine writes", what);
+	pageout(what);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: the write survives", what);
+	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0, "%s: for the guest too", what);
+	end();
+}
+
+static void test_shmem(void)
+{
+	check_shmem("shmem, write", 0);
+	check_shmem("shmem, prefault to read, write", ACC_R);
+	check_shmem("shmem, prefault to write, write", ACC_W);
+}
+
+static bool file_has(uint64_t gen)
+{
+	char *buf = malloc(SIZE);
+	bool good;
+
+	/* From the disk: clean pages are dropped, dirty ones would stay. */
+	must(-posix_fadvise(mem.fd, 0, SIZE, POSIX_FADV_DONTNEED));
+	sys_drop_caches();
+	good = pread(mem.fd, buf, SIZE, 0) == (ssize_t)SIZE &&
+	       mem_check(buf, GPA, SIZE, gen);
+	free(buf);
+	return good;
+}
+
+/* Write-back makes pages clean; the next write has to say so again. */
+static void test_file(void)
+{
+	mem_file(&mem, sys_disk(), SIZE, MAP_SHARED);
+	begin();
+	is(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_R), 0, "prefault to read");
+	is(dma_fill(bed.dma, GPA, SIZE, GEN(1)), 0, "engine writes");
+	told_begin(&told, bed.dma);
+	must(msync(mem.hva, SIZE, MS_SYNC));
+	ok(told_covers(&told, GPA, SIZE), "importer was told of the write-back");
+	ok(ktdp_grants_none(bed.tdp, GPA, SIZE, ACC_W), "no leaf can be written");
+	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "engine writes again");
+	must(msync(mem.hva, SIZE, MS_SYNC));
+	vm_unmap(&bed.vm, 1);
+	munmap(mem.hva, SIZE);
+	ok(file_has(GEN(2)), "the second write is on the disk");
+	end();
+}
+
+static void ksm_set(const char *knob, const char *text)
+{
+	char path[64] = KSM;
+
+	strcat(path, knob);
+	if (sys_write(path, text))
+		bail("%s: errno %d", path, errno);
+}
+
+/* All pages of @mem are the same page, within the time. */
+static bool ksm_merges(void)
+{
+	uint64_t until = sys_now() + PATIENCE;
+	size_t off;
+
+	do {
+		usleep(50000);
+		for (off = PAGE_4K; off < SIZE; off += PAGE_4K)
+			if (mem_hpa(mem.hva + off) != mem_hpa(mem.hva))
+				break;
+	} while (off < SIZE && sys_now() < until);
+	return off >= SIZE;
+}
+
+static bool all_bytes(uint64_t gpa, size_t size, int byte)
+{
+	unsigned char *buf = malloc(size);
+	size_t i;
+	int ret;
+
+	ret = dma_read(bed.dma, gpa, buf, size, 0);
+	for (i = 0; !ret && i < size && buf[i] == byte; i++)
+		;
+	free(buf);
+	if (ret || i < size)
+		diag("engine: %d, byte %zu of %zu is wrong", ret, i, size);
+	return !ret && i == size;
+}
+
+static void ksm_begin(void)
+{
+	mem_small(&mem, SIZE);
+	begin();
+	memset(mem.hva, 0x5c, SIZE);
+	is(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W), 0, "prefault to write");
+	ok(all_bytes(GPA, SIZE, 0x5c), "engine reads");
+	told_begin(&told, bed.dma);
+	must(madvise(mem.hva, SIZE, MADV_MERGEABLE));
+	ksm_set("pages_to_scan", "1000");
+	ksm_set("sleep_millisecs", "10");
+	ksm_set("run", "1");
+}
+
+static void test_ksm(void)
+{
+	uint64_t word = 7;
+
+	ksm_begin();
+	ok(ksm_merges(), "KSM merges the pages");
+	ok(told_covers(&told, GPA, SIZE), "importer was told");
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "no page of before is mapped");
+	ok(ktdp_grants_none(bed.tdp, GPA, SIZE, ACC_W), "no leaf can be written");
+	ok(all_bytes(GPA, SIZE, 0x5c), "engine reads the same");
+	is(ktdp_hpa(bed.tdp, GPA), ktdp_hpa(bed.tdp, GPA + PAGE_4K),
+	   "two guest pages are one now");
+	ksm_set("run", "0");
+	is(dma_write(bed.dma, GPA, &word, 8, 0), 0, "engine writes to one");
+	ok(ktdp_hpa(bed.tdp, GPA) != ktdp_hpa(bed.tdp, GPA + PAGE_4K),
+	   "which is a page of its own then");
+	is(guest_fill(&bed.vm, GPA + PAGE_4K, PAGE_4K, GEN(3)), 0,
+	   "guest writes to another");
+	is(dma_check(bed.dma, GPA + PAGE_4K, PAGE_4K, GEN(3)), 0, "engine sees it");
+	ok(all_bytes(GPA + 2 * PAGE_4K, SIZE - 2 * PAGE_4K, 0x5c),
+	   "the rest is as it was");
+	told_begin(&told, bed.dma);
+	ksm_set("run", "2");
+	ok(told_covers(&told, GPA + 2 * PAGE_4K, SIZE - 2 * PAGE_4K),
+	   "importer was told when all were separated");
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "the host's pages");
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 4), "all works again");
+	ksm_set("run", "0");
+	end();
+}
+
+/* Memory is moved about; wherever it is, the table must follow. */
+static void test_compact(void)
+{
+	struct mem scatter;
+	size_t off;
+	int i;
+
+	mem_small(&mem, 64 * SIZE);
+	mem_small(&scatter, 64 * SIZE);
+	begin();
+	for (off = 0; off < mem.size; off += PAGE_4K) {
+		mem_fill(mem.hva + off, GPA + off, PAGE_4K, GEN(1));
+		mem_fill(scatter.hva + off, off, PAGE_4K, GEN(1));
+	}
+	is(dma_check(bed.dma, GPA, mem.size, GEN(1)), 0, "engine reads");
+	mem_free(&scatter);
+	for (i = 0; i < 3; i++) {
+		if (sys_write("/proc/sys/vm/compact_memory", "1"))
+			bail("no compaction");
+		ok(bed_agrees(&bed, GPA, mem.hva, mem.size),
+		   "compaction %d: no old page is mapped", i);
+		is(dma_check(bed.dma, GPA, mem.size, GEN(1)), 0,
+		   "compaction %d: engine reads the same", i);
+	}
+	end();
+}
+
+static const struct tap_case cases[] = {
+	{ "pageout", test_pageout },
+	{ "pageout_prefaulted", test_pageout_prefaulted },
+	{ "free", test_free },
+	{ "shmem", test_shmem },
+	{ "file", test_file },
+	{ "ksm", test_ksm },
+	{ "compact", test_compact },
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(cases, argc, argv);
+}

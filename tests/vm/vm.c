@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vm.h"
+
+#include <asm/processor-flags.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "guest.h"
+#include "tap.h"
+
+/* Layout of slot 0; GPA 0 stays empty so that a null pointer shows. */
+#define BOOT_PML4	0x1000
+#define BOOT_PDPT	0x2000
+#define BOOT_CODE	0x3000
+#define BOOT_STACK_END	0x5000
+
+#define PTE_TABLE	0x27	/* present, writable, user, accessed */
+#define PTE_LEAF	0xe7	/* and dirty, large */
+
+#define EFER_LME	(1U << 8)
+#define EFER_LMA	(1U << 10)
+
+#define CPUID_ENTRIES	128
+
+int vm_slot(struct vm *vm, int id, uint64_t gpa, size_t size, void *hva,
+	    uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = id,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	return sys(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region));
+}
+
+void vm_map(struct vm *vm, int id, uint64_t gpa, const struct mem *mem)
+{
+	int ret = vm_slot(vm, id, gpa, mem->size, mem->hva, 0);
+
+	if (ret)
+		bail("slot %d at %#llx: %d", id, (unsigned long long)gpa, ret);
+}
+
+void vm_unmap(struct vm *vm, int id)
+{
+	int ret = vm_slot(vm, id, 0, 0, NULL, 0);
+
+	if (ret)
+		bail("delete slot %d: %d", id, ret);
+}
+
+static void vm_load_guest(struct vm *vm)
+{
+	uint64_t *pml4 = vm->boot.hva + BOOT_PML4;
+	uint64_t *pdpt = vm->boot.hva + BOOT_PDPT;
+	uint64_t i;
+
+	pml4[0] = BOOT_PDPT | PTE_TABLE;
+	for (i = 0; i < 512; i++)
+		pdpt[i] = i << 30 | PTE_LEAF;
+	memcpy(vm->boot.hva + BOOT_CODE, guest_code, guest_code_end - guest_code);
+}
+
+void vm_open(struct vm *vm)
+{
+	memset(vm, 0, sizeof(*vm));
+	vm->vcpu = -1;
+	vm->kvm = must(open("/dev/kvm", O_RDWR | O_CLOEXEC));
+	vm->fd = must(ioctl(vm->kvm, KVM_CREATE_VM, 0));
+	mem_small(&vm->boot, VM_BOOT_SIZE);
+	vm_load_guest(vm);
+	vm_map(vm, VM_BOOT_SLOT, 0, &vm->boot);
+}
+
+static void vm_set_cpuid(struct vm *vm)
+{
+	struct kvm_cpuid2 *cpuid;
+
+	cpuid = calloc(1, sizeof(*cpuid) + CPUID_ENTRIES * sizeof(cpuid->entries[0]));
+	if (!cpuid)
+		bail("out of memory");
+	cpuid->nent = CPUID_ENTRIES;
+	must(ioctl(vm->kvm, KVM_GET_SUPPORTED_CPUID, cpuid));
+	must(ioctl(vm->vcpu, KVM_SET_CPUID2, cpuid));
+	free(cpuid);
+}
+
+static void vm_set_long_mode(struct vm *vm)
+{
+	struct kvm_segment code = {
+		.limit = ~0U, .selector = 8, .type = 11, .present = 1,
+		.s = 1, .l = 1, .g = 1,
+	};
+	struct kvm_segment data = {
+		.limit = ~0U, .selector = 16, .type = 3, .present = 1,
+		.s = 1, .db = 1, .g = 1,
+	};
+	struct kvm_sregs sregs;
+
+	must(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs));
+	sregs.cs = code;
+	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.cr0 = X86_CR0_PE | X86_CR0_ET | X86_CR0_WP | X86_CR0_PG;
+	sregs.cr3 = BOOT_PML4;
+	sregs.cr4 = X86_CR4_PAE;
+	sregs.efer = EFER_LME | EFER_LMA;
+	must(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs));
+}
+
+void vm_add_vcpu(struct vm *vm)
+{
+	vm->vcpu = must(ioctl(vm->fd, KVM_CREATE_VCPU, 0));
+	vm->run_size = must(ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
+	vm->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       vm->vcpu, 0);
+	if (vm->run == MAP_FAILED)
+		bail("mmap of the vCPU: errno %d", errno);
+	vm_set_cpuid(vm);
+	vm_set_long_mode(vm);
+}
+
+void vm_close(struct vm *vm)
+{
+	if (vm->run)
+		munmap(vm->run, vm->run_size);
+	if (vm->vcpu >= 0)
+		close(vm->vcpu);
+	if (vm->fd >= 0)
+		close(vm->fd);
+	if (vm->kvm >= 0)
+		close(vm->kvm);
+	if (vm->boot.hva)
+		mem_free(&vm->boot);
+	memset(vm, 0, sizeof(*vm));
+	vm->kvm = vm->fd = vm->vcpu = -1;
+}
+
+static void guest_start(struct vm *vm, const char *op, uint64_t gpa,
+			uint64_t end, uint64_t gen, uint64_t stride)
+{
+	struct kvm_regs regs = {
+		.rip = BOOT_CODE + (op - guest_code),
+		.rsp = BOOT_STACK_END,
+		.rflags = X86_EFLAGS_FIXED,
+		.rsi = gpa,
+		.rdx = end,
+		.rcx = gen,
+		.rdi = stride,
+	};
+
+	must(ioctl(vm->vcpu, KVM_SET_REGS, &regs));
+}
+
+/* 0 on HLT, -errno, or 1000 + exit reason. */
+static int guest_enter(struct vm *vm)
+{
+	int ret;
+
+	do {
+		ret = sys(ioctl(vm->vcpu, KVM_RUN, 0));
+	} while (ret == -EINTR && !__atomic_load_n(&vm->stop, __ATOMIC_ACQUIRE));
+	if (ret)
+		return ret;
+	return vm->run->exit_reason == KVM_EXIT_HLT ? 0 :
+	       1000 + (int)vm->run->exit_reason;
+}
+
+static int guest_do(struct vm *vm, const char *op, uint64_t gpa, size_t size,
+		    uint64_t gen, uint64_t stride)
+{
+	struct kvm_regs regs;
+	int ret;
+
+	guest_start(vm, op, gpa, gpa + size, gen, stride);
+	ret = guest_enter(vm);
+	if (ret)
+		return ret;
+	must(ioctl(vm->vcpu, KVM_GET_REGS, &regs));
+	if (regs.rax)
+		diag("guest: wrong word at gpa %#llx", regs.rsi);
+	return regs.rax;
+}
+
+int guest_fill(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen)
+{
+	return guest_do(vm, guest_op_fill, gpa, size, gen, 8);
+}
+
+int guest_check(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen)
+{
+	return guest_do(vm, guest_op_check, gpa, size, gen, 8);
+}
+
+int guest_touch(struct vm *vm, uint64_t gpa, size_t size)
+{
+	return guest_do(vm, guest_op_touch, gpa, size, 0, PAGE_4K);
+}
+
+int guest_call(struct vm *vm, uint64_t gpa)
+{
+	return guest_do(vm, guest_op_call, gpa, 0, 0, 0);
+}
+
+static void vm_kick(int sig)
+{
+	(void)sig;
+}
+
+static void *vm_spin_thread(void *arg)
+{
+	return (void *)(intptr_t)guest_enter(arg);
+}
+
+void vm_spin(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen)
+{
+	struct sigaction act = { .sa_handler = vm_kick };
+
+	sigaction(SIGUSR1, &act, NULL);
+	vm->stop = false;
+	guest_start(vm, guest_op_spin, gpa, gpa + size, gen, 8);
+	if (pthread_create(&vm->thread, NULL, vm_spin_thread, vm))
+		bail("no vCPU thread");
+}
+
+void vm_spin_stop(struct vm *vm)
+{
+	__atomic_store_n(&vm->stop, true, __ATOMIC_RELEASE);
+	/*
+	 * immediate_exit makes the kick stick if it comes before KVM_RUN; a
+	 * signal alone would be lost there.
+	 */
+	vm->run->immediate_exit = 1;
+	pthread_kill(vm->thread, SIGUSR1);
+	pthread_join(vm->thread, NULL);
+	vm->run->immediate_exit = 0;
+	vm->stop = false;
+}

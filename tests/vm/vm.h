@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_VM_VM_H
+#define TESTS_VM_VM_H
+
+/*
+ * A small KVM VM with one vCPU that runs real guest code (guest.c).
+ *
+ * The guest is in long mode with GPA = GVA for the first 512G, through 1G pages
+ * of its own.  Slot 0 holds its tables, code and stack at GPA 0; the rest of
+ * the guest's memory is the test's to choose.
+ */
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "mem.h"
+
+#define VM_BOOT_SLOT	0
+#define VM_BOOT_SIZE	0x6000UL
+
+struct vm {
+	int kvm;
+	int fd;
+	int vcpu;		/* -1: none yet */
+	struct kvm_run *run;
+	size_t run_size;
+	struct mem boot;
+	pthread_t thread;	/* of vm_spin() */
+	bool stop;
+};
+
+/* The test ends if one of these cannot be had. */
+void vm_open(struct vm *vm);
+void vm_add_vcpu(struct vm *vm);
+void vm_close(struct vm *vm);
+
+/* Raw memslot ioctl; @size 0 deletes.  0 or -errno. */
+int vm_slot(struct vm *vm, int id, uint64_t gpa, size_t size, void *hva,
+	    uint32_t flags);
+/* All of @mem at @gpa; the test ends if KVM refuses. */
+void vm_map(struct vm *vm, int id, uint64_t gpa, const struct mem *mem);
+void vm_unmap(struct vm *vm, int id);
+
+/*
+ * The guest at work on [gpa, gpa + size): fill every 8-byte word with its own
+ * address ^ @gen, check that, read one word of each 4K page, call the code at
+ * @gpa.  0; 1 if a word was wrong (told as a diagnostic); -errno of KVM_RUN;
+ * or 1000 + the exit reason of KVM.
+ */
+int guest_fill(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
+int guest_check(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
+int guest_touch(struct vm *vm, uint64_t gpa, size_t size);
+int guest_call(struct vm *vm, uint64_t gpa);
+
+/* The guest fills the range again and again, in a thread, until stopped. */
+void vm_spin(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
+void vm_spin_stop(struct vm *vm);
+
+#endif /* TESTS_VM_VM_H */
