@@ -15,6 +15,8 @@
  */
 
 #include <linux/hmm.h>
+#include <linux/magic.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -35,13 +37,14 @@ struct ktdp_fault {
 	u64 gfn;
 	unsigned long nr;	/* pages wanted, within one 2M window */
 	bool write;
-	unsigned long *pfns;	/* room for nr */
+	unsigned long *pfns;	/* room for nr; from HMM, or ktdp_page() */
 
 	/* one attempt */
 	struct ktdp_slot slot;
 	unsigned long hva;
 	unsigned long seq;
 	u64 done;		/* pages mapped, or found mapped, from gfn on */
+	int level;		/* of the leaf behind those, if it cannot be mapped */
 
 	/* all attempts */
 	unsigned long deadline;	/* jiffies; 0 before the first retry */
@@ -75,35 +78,48 @@ static int ktdp_fault_slow(struct ktdp_fault *f)
 	return 0;
 }
 
-/* Check what the VMA allows, and cut the window to it. */
-static int ktdp_fault_vma(struct ktdp_fault *f, bool *uffd)
-{
-	struct vm_area_struct *vma = vma_lookup(ktdp_mm(f->tdp), f->hva);
-
-	if (!vma || !(vma->vm_flags & VM_READ) ||
-	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
-		return -EFAULT;
-	if (f->write && !(vma->vm_flags & VM_WRITE))
-		return -EACCES;
-	f->nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
-	*uffd = userfaultfd_armed(vma);
-	return 0;
-}
-
-/* With userfaultfd no page is faulted in here, so some may be missing. */
-static bool ktdp_fault_pfns_ok(const struct ktdp_fault *f)
+/* Pages from the first on that are there with the access asked for. */
+static unsigned long ktdp_fault_pfns_found(const struct ktdp_fault *f)
 {
 	unsigned long need = HMM_PFN_VALID | (f->write ? HMM_PFN_WRITE : 0);
 	unsigned long i;
 
 	for (i = 0; i < f->nr; i++) {
 		if ((f->pfns[i] & (need | HMM_PFN_ERROR)) != need)
-			return false;
+			break;
 	}
-	return true;
+	return i;
 }
 
-/* -EDOM: take the slow way for the first page. */
+/*
+ * Some pages are missing: have them faulted in, if the VMA allows.
+ * -EDOM: take the slow way for the first page.
+ */
+static int ktdp_fault_pfns_missing(struct ktdp_fault *f, struct hmm_range *range,
+				   unsigned long found)
+{
+	struct vm_area_struct *vma = vma_lookup(ktdp_mm(f->tdp), f->hva);
+	int ret;
+
+	if (!vma || !(vma->vm_flags & VM_READ) ||
+	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EFAULT;
+	if (f->write && !(vma->vm_flags & VM_WRITE))
+		return -EACCES;
+	/* hmm_range_fault() cannot wait for the handler. */
+	if (userfaultfd_armed(vma)) {
+		f->nr = found;
+		return found ? 0 : -EDOM;
+	}
+	f->nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
+	range->end = f->hva + (f->nr << PAGE_SHIFT);
+	range->default_flags = HMM_PFN_REQ_FAULT |
+			       (f->write ? HMM_PFN_REQ_WRITE : 0);
+	ret = hmm_range_fault(range);
+	return ret == -EFAULT ? -EDOM : ret;
+}
+
+/* Find the pages: as they are, for that is cheap, and if need be by faults. */
 static int ktdp_fault_pfns(struct ktdp_fault *f)
 {
 	struct mm_struct *mm = ktdp_mm(f->tdp);
@@ -111,22 +127,19 @@ static int ktdp_fault_pfns(struct ktdp_fault *f)
 		.notifier = &f->tdp->hmm,
 		.notifier_seq = f->tdp->hmm.invalidate_seq,
 		.start = f->hva,
+		.end = f->hva + (f->nr << PAGE_SHIFT),
 		.hmm_pfns = f->pfns,
 	};
-	bool uffd;
+	unsigned long found;
 	int ret;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	ret = ktdp_fault_vma(f, &uffd);
+	ret = hmm_range_fault(&range);
 	if (!ret) {
-		range.end = f->hva + (f->nr << PAGE_SHIFT);
-		if (!uffd)
-			range.default_flags = HMM_PFN_REQ_FAULT |
-					(f->write ? HMM_PFN_REQ_WRITE : 0);
-		ret = hmm_range_fault(&range);
-		if (ret == -EFAULT || (uffd && !ret && !ktdp_fault_pfns_ok(f)))
-			ret = -EDOM;
+		found = ktdp_fault_pfns_found(f);
+		if (found < f->nr)
+			ret = ktdp_fault_pfns_missing(f, &range, found);
 	}
 	mmap_read_unlock(mm);
 	if (ret == -EPERM)
@@ -158,75 +171,120 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
 }
 
 /*
+ * memfd_secret() pages are not in the direct map, where importers would look
+ * for them, and nobody but their owner is meant to.  The page is mapped in the
+ * VM's mm, so its mapping stays.
+ */
+static bool ktdp_fault_is_secret(struct folio *folio)
+{
+	struct address_space *mapping = READ_ONCE(folio->mapping);
+
+	if (!mapping || ((unsigned long)mapping & PAGE_MAPPING_FLAGS))
+		return false;
+	return mapping_unevictable(mapping) &&
+	       mapping->host->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+/*
  * The host believes a page clean that is not dirty in its own page tables, and
  * a device's store leaves no mark there.  So a page is dirty from when it is
  * mapped writable; to clean it the host has to invalidate it first.
+ *
+ * Return: whether the page may be mapped.
  */
-static void ktdp_fault_mark_dirty(u64 pfn)
+static bool ktdp_fault_prepare_page(u64 pfn, bool writable)
 {
 	struct folio *folio = page_folio(pfn_to_page(pfn));
 
-	if (!folio_test_dirty(folio) && !folio_test_reserved(folio) &&
-	    !folio_is_zone_device(folio))
+	if (unlikely(ktdp_fault_is_secret(folio)))
+		return false;
+	if (writable && !folio_test_dirty(folio) &&
+	    !folio_test_reserved(folio) && !folio_is_zone_device(folio))
 		folio_set_dirty(folio);
+	return true;
 }
 
-/* Map the leaf with page @i of the window; f->done becomes the page behind. */
-static int ktdp_fault_commit_leaf(struct ktdp_fault *f, struct ktdp_cursor *cur,
-				  unsigned long i)
+/* Map the huge leaf with the next page of the window in it. */
+static int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writable)
 {
-	unsigned long hva = f->hva + (i << PAGE_SHIFT);
-	unsigned long hmm_pfn = f->pfns[i];
-	u64 gfn = f->gfn + i, pfn = hmm_pfn & ~HMM_PFN_FLAGS, mask;
-	bool writable = (hmm_pfn & HMM_PFN_WRITE) &&
-			!ktdp_slot_is_readonly(&f->slot) &&
-			!ktdp_slot_is_logged(&f->slot);
-	int level = ktdp_fault_level(f, gfn, hva, pfn,
-				     hmm_pfn_to_map_order(hmm_pfn));
+	unsigned long hmm_pfn = f->pfns[f->done];
+	bool writable = slot_writable && (hmm_pfn & HMM_PFN_WRITE);
+	unsigned long hva = f->hva + (f->done << PAGE_SHIFT);
+	u64 gfn = f->gfn + f->done, pfn = hmm_pfn & ~HMM_PFN_FLAGS, mask;
 	int ret;
 
-	mask = ktdp_level_mask(level);
+	f->level = ktdp_fault_level(f, gfn, hva, pfn,
+				    hmm_pfn_to_map_order(hmm_pfn));
+	mask = ktdp_level_mask(f->level);
 	hva &= ~(mask << PAGE_SHIFT);
 	if (ktdp_notifier_retry(f->tdp, f->seq, hva,
 				hva + ((mask + 1) << PAGE_SHIFT)))
 		return -EAGAIN;
-	if (writable)
-		ktdp_fault_mark_dirty(pfn);
-	ret = ktdp_mirror_map(cur, gfn & ~mask, level, pfn & ~mask, writable);
+	if (!ktdp_fault_prepare_page(pfn, writable))
+		return -EFAULT;
+	ret = ktdp_mirror_map(&f->tdp->mirror, gfn & ~mask, f->level,
+			      pfn & ~mask, writable);
 	if (ret && ret != -EEXIST)
 		return ret;
 	f->done = (gfn | mask) + 1 - f->gfn;
 	return 0;
 }
 
-/* -EBUSY: something is in the way of the page at f->gfn + f->done. */
+/* Map the 4K pages from the next one of the window on. */
+static int ktdp_fault_commit_pages(struct ktdp_fault *f, bool slot_writable)
+{
+	unsigned long i, done;
+	int ret;
+
+	f->level = KTDP_LEVEL_4K;
+	for (i = f->done; i < f->nr; i++) {
+		unsigned long hmm_pfn = f->pfns[i];
+		u64 pfn = hmm_pfn & ~HMM_PFN_FLAGS;
+		bool writable = slot_writable && (hmm_pfn & HMM_PFN_WRITE);
+
+		if (hmm_pfn_to_map_order(hmm_pfn) ||
+		    !ktdp_fault_prepare_page(pfn, writable))
+			break;
+		f->pfns[i] = ktdp_page(pfn, writable);
+	}
+	if (i == f->done)
+		return -EFAULT;
+	ret = ktdp_mirror_map_pages(&f->tdp->mirror, f->gfn + f->done,
+				    f->pfns + f->done, i - f->done, &done);
+	f->done += done;
+	return ret == -EEXIST ? 0 : ret;
+}
+
 static int ktdp_fault_commit_locked(struct ktdp_fault *f)
 {
-	struct ktdp_cursor cur;
+	bool slot_writable = !ktdp_slot_is_readonly(&f->slot) &&
+			     !ktdp_slot_is_logged(&f->slot);
 	int ret = 0;
 
 	lockdep_assert_held(&f->tdp->mirror.lock);
-	ktdp_cursor_init(&cur, &f->tdp->mirror);
-	while (f->done < f->nr && !ret)
-		ret = ktdp_fault_commit_leaf(f, &cur, f->done);
+	if (ktdp_notifier_retry(f->tdp, f->seq, f->hva,
+				f->hva + (f->nr << PAGE_SHIFT)))
+		return -EAGAIN;
+	while (f->done < f->nr && !ret) {
+		if (hmm_pfn_to_map_order(f->pfns[f->done]))
+			ret = ktdp_fault_commit_huge(f, slot_writable);
+		else
+			ret = ktdp_fault_commit_pages(f, slot_writable);
+	}
 	return ret;
 }
 
 /*
  * Remove the leaf, or the table, that stands where the host's mapping now
- * wants another level: the largest aligned block around it that could be one.
+ * wants another level.
  */
 static void ktdp_fault_make_room(struct ktdp_fault *f)
 {
 	struct ktdp_mirror *mirror = &f->tdp->mirror;
-	u64 i = f->done, gfn = f->gfn + i, mask;
-	unsigned long hmm_pfn = f->pfns[i];
+	u64 gfn = f->gfn + f->done, mask;
 	struct ktdp_walk walk;
-	int level;
+	int level = f->level;
 
-	level = ktdp_fault_level(f, gfn, f->hva + (i << PAGE_SHIFT),
-				 hmm_pfn & ~HMM_PFN_FLAGS,
-				 hmm_pfn_to_map_order(hmm_pfn));
 	raw_spin_lock(&mirror->lock);
 	if (ktdp_mirror_walk(mirror, gfn, &walk))
 		level = max(level, walk.level);
@@ -239,12 +297,10 @@ static void ktdp_fault_make_room(struct ktdp_fault *f)
 static int ktdp_fault_commit(struct ktdp_fault *f)
 {
 	struct kvm_exported_tdp *tdp = f->tdp;
-	struct ktdp_slot now = {};
 	int idx, ret;
 
 	idx = srcu_read_lock(&tdp->kvm->srcu);
-	ret = ktdp_kvm_slot(tdp, f->gfn, &now);
-	if (ret || memcmp(&now, &f->slot, sizeof(now))) {
+	if (!ktdp_kvm_slot_is_same(tdp, f->gfn, &f->slot)) {
 		srcu_read_unlock(&tdp->kvm->srcu, idx);
 		return -EAGAIN;
 	}
@@ -253,12 +309,12 @@ static int ktdp_fault_commit(struct ktdp_fault *f)
 	raw_spin_unlock(&tdp->mirror.lock);
 	srcu_read_unlock(&tdp->kvm->srcu, idx);
 
-	if (f->done)
-		return 0;
+	if (f->done || ret == -EFAULT)
+		return f->done ? 0 : ret;
 	if (ret == -EBUSY)
 		ktdp_fault_make_room(f);
-	/* The pool is short: it is filled before the next attempt. */
-	return ret ? -EAGAIN : 0;
+	/* -ENOMEM: the pool was short, and is filled before the next attempt. */
+	return -EAGAIN;
 }
 
 /*
@@ -341,16 +397,13 @@ static int ktdp_fault_retry(struct ktdp_fault *f)
 
 static bool ktdp_fault_is_spurious(struct ktdp_fault *f)
 {
-	struct ktdp_mirror *mirror = &f->tdp->mirror;
-	unsigned int need = f->write ? KTDP_READ | KTDP_WRITE : KTDP_READ;
+	unsigned int need = f->write ? KTDP_WRITE : KTDP_READ;
 	struct ktdp_walk walk;
-	bool found;
 
-	raw_spin_lock(&mirror->lock);
-	found = ktdp_mirror_walk(mirror, f->gfn, &walk) &&
-		(walk.access & need) == need;
-	raw_spin_unlock(&mirror->lock);
-	if (!found)
+	rcu_read_lock();
+	ktdp_mirror_walk(&f->tdp->mirror, f->gfn, &walk);
+	rcu_read_unlock();
+	if (!(walk.access & need))
 		return false;
 	f->done = ktdp_walk_next(&walk) - f->gfn;
 	atomic64_inc(&f->tdp->stat.faults_spurious);

@@ -101,19 +101,23 @@ static inline u64 ktdp_entry_pfn(const struct ktdp_fmt *fmt, u64 entry)
 	return ktdp_entry_hpa(fmt, entry) >> 12;
 }
 
+/* Access of a path: @all has the bits common to its entries, @any those of any. */
+static inline unsigned int ktdp_path_access(const struct ktdp_fmt *fmt, u64 all,
+					    u64 any)
+{
+	unsigned int access = KTDP_READ;
+
+	if (all & fmt->write)
+		access |= KTDP_WRITE;
+	if ((all & fmt->exec) == fmt->exec && !(any & fmt->noexec))
+		access |= KTDP_EXEC;
+	return access;
+}
+
 static inline unsigned int ktdp_entry_access(const struct ktdp_fmt *fmt,
 					     u64 entry)
 {
-	unsigned int access;
-
-	if (!entry)
-		return 0;
-	access = KTDP_READ;
-	if (entry & fmt->write)
-		access |= KTDP_WRITE;
-	if ((entry & fmt->exec) == fmt->exec && !(entry & fmt->noexec))
-		access |= KTDP_EXEC;
-	return access;
+	return entry ? ktdp_path_access(fmt, entry, entry) : 0;
 }
 
 static inline u64 ktdp_make_leaf(const struct ktdp_fmt *fmt, int level, u64 pfn,

@@ -117,14 +117,16 @@ void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd)
 	for (;;) {
 		mutex_lock(&tdp->importers_lock);
 		importer = ktdp_importer_find(tdp_fd, NULL);
-		if (importer) {
-			importer->ops->invalidate(importer->data, 0, -1UL);
-			atomic64_inc(&tdp->stat.invalidations_sent);
-			ktdp_importer_del(tdp, importer);
-		}
 		mutex_unlock(&tdp->importers_lock);
 		if (!importer)
 			return;
+		/* It stays: to unregister takes the fd, which nobody has. */
+		importer->ops->invalidate(importer->data, 0, -1UL);
+		atomic64_inc(&tdp->stat.invalidations_sent);
+
+		mutex_lock(&tdp->importers_lock);
+		ktdp_importer_del(tdp, importer);
+		mutex_unlock(&tdp->importers_lock);
 		ktdp_importer_free(tdp, importer);
 	}
 }

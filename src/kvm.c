@@ -25,6 +25,7 @@
 ktdp_kvm_check(struct kvm, mm, struct mm_struct *);
 ktdp_kvm_check(struct kvm, srcu, struct srcu_struct);
 ktdp_kvm_check(struct kvm_memslots, hva_tree, struct rb_root_cached);
+ktdp_kvm_check(struct kvm_memslots, generation, u64);
 ktdp_kvm_check(struct kvm_memory_slot, base_gfn, gfn_t);
 ktdp_kvm_check(struct kvm_memory_slot, npages, unsigned long);
 ktdp_kvm_check(struct kvm_memory_slot, userspace_addr, unsigned long);
@@ -161,15 +162,18 @@ int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
 {
 	struct kvm *kvm = tdp->kvm;
 	struct kvm_memory_slot *kslot;
+	struct kvm_memslots *slots;
 	int idx, ret = -EFAULT;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	kslot = __gfn_to_memslot(__kvm_memslots(kvm, tdp->as_id), gfn);
+	slots = __kvm_memslots(kvm, tdp->as_id);
+	kslot = __gfn_to_memslot(slots, gfn);
 	if (!kslot || kslot->id >= KVM_USER_MEM_SLOTS)
 		goto out;
 	ret = -EAGAIN;
 	if (kslot->flags & KVM_MEMSLOT_INVALID)
 		goto out;
+	slot->generation = READ_ONCE(slots->generation);
 	slot->base_gfn = kslot->base_gfn;
 	slot->npages = kslot->npages;
 	slot->hva = kslot->userspace_addr;
@@ -178,6 +182,28 @@ int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
 out:
 	srcu_read_unlock(&kvm->srcu, idx);
 	return ret;
+}
+
+/**
+ * ktdp_kvm_slot_is_same() - is the memslot of a gfn still what it was?
+ * @tdp: the exported TDP
+ * @gfn: guest frame
+ * @slot: what ktdp_kvm_slot() found earlier
+ *
+ * Context: the caller holds kvm->srcu, and the answer holds as long.
+ */
+bool ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
+			   const struct ktdp_slot *slot)
+{
+	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
+	struct ktdp_slot now;
+
+	/* No two sets of slots have the same generation. */
+	if (likely(READ_ONCE(slots->generation) == slot->generation))
+		return true;
+	return !ktdp_kvm_slot(tdp, gfn, &now) &&
+	       now.base_gfn == slot->base_gfn && now.npages == slot->npages &&
+	       now.hva == slot->hva && now.flags == slot->flags;
 }
 
 /**

@@ -4,8 +4,9 @@
 
 #include "ktdp.h"
 
-/* A memslot, as far as a fault needs it; comparable with memcmp(). */
+/* A memslot, as far as a fault needs it, as it was at a generation of them. */
 struct ktdp_slot {
+	u64 generation;
 	u64 base_gfn;
 	u64 npages;
 	u64 hva;
@@ -34,6 +35,8 @@ struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
+bool ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
+			   const struct ktdp_slot *slot);
 void ktdp_kvm_for_each_hva_range(struct kvm_exported_tdp *tdp,
 				 unsigned long start, unsigned long end,
 				 ktdp_gfn_range_fn fn);

@@ -27,79 +27,93 @@ static void ktdp_zap_widen(struct ktdp_zap *zap, u64 start, u64 end)
 	zap->end = max(zap->end, end);
 }
 
-/* Leaves counted at @level and all levels above it. */
-static void ktdp_mirror_count(struct ktdp_cursor *cur, int level,
-			      int leaf_level, u64 delta)
+/*
+ * @delta leaves came or went in or below @table.  Tables at level 1 have no
+ * counter but nr_present; what changed in one is counted above it when it is
+ * left, once for all.
+ */
+static void ktdp_mirror_count(struct ktdp_table *table, int leaf_level,
+			      long delta)
 {
-	for (; level <= cur->mirror->fmt.level; level++)
-		cur->path[level]->leaves[leaf_level - 1] += delta;
+	struct ktdp_mirror *mirror = table->mirror;
+
+	if (delta > 0)
+		mirror->entries_set += delta;
+	else
+		mirror->entries_zapped -= delta;
+	for (; table; table = table->parent)
+		table->leaves[leaf_level - 1] += delta;
 }
 
-static void ktdp_mirror_count_detach(struct ktdp_cursor *cur, int level,
+/* @table, at level 1, had @before present entries when it was entered. */
+static void ktdp_mirror_count_pages(struct ktdp_table *table,
+				    unsigned int before)
+{
+	if (table->nr_present != before)
+		ktdp_mirror_count(table->parent, KTDP_LEVEL_4K,
+				  (long)table->nr_present - before);
+}
+
+static void ktdp_mirror_count_detach(struct ktdp_table *table,
 				     const struct ktdp_table *child)
 {
 	int i;
 
-	for (i = 1; i <= KTDP_MAX_LEAF_LEVEL; i++) {
-		u64 n = child->leaves[i - 1];
-
-		if (!n)
-			continue;
-		ktdp_mirror_count(cur, level, i, -n);
-		cur->mirror->entries_zapped += n;
+	if (child->level == KTDP_LEVEL_4K) {
+		ktdp_mirror_count(table, KTDP_LEVEL_4K, -(long)child->nr_present);
+		return;
 	}
+	for (i = 1; i <= KTDP_MAX_LEAF_LEVEL; i++)
+		ktdp_mirror_count(table, i, -(long)child->leaves[i - 1]);
 }
 
 static bool ktdp_entry_change_ok(const struct ktdp_fmt *fmt, u64 old, u64 new,
 				 int level)
 {
-	if (!old || !new)
-		return true;
 	return ktdp_entry_kind(old, level) == ktdp_entry_kind(new, level) &&
 	       ktdp_entry_hpa(fmt, old) == ktdp_entry_hpa(fmt, new);
 }
 
-/* Counters of a leaf that comes or goes, or of a table that goes. */
-static void ktdp_mirror_account(struct ktdp_cursor *cur, int level, u64 old,
+/* Counters above level 1 of a leaf that comes or goes, or a table that goes. */
+static void ktdp_mirror_account(struct ktdp_table *table, int level, u64 old,
 				u64 new)
 {
-	struct ktdp_mirror *mirror = cur->mirror;
+	u64 hpa;
 
-	if (!!old == !!new)
-		return;
-	cur->path[level]->nr_present += new ? 1 : -1;
 	if (ktdp_entry_is_leaf(new, level)) {
-		ktdp_mirror_count(cur, level, level, 1);
-		mirror->entries_set++;
+		ktdp_mirror_count(table, level, 1);
 	} else if (ktdp_entry_is_leaf(old, level)) {
-		ktdp_mirror_count(cur, level, level, -1ULL);
-		mirror->entries_zapped++;
+		ktdp_mirror_count(table, level, -1);
 	} else if (old) {
-		u64 hpa = ktdp_entry_hpa(&mirror->fmt, old);
-
-		ktdp_mirror_count_detach(cur, level, ktdp_hpa_to_table(hpa));
+		hpa = ktdp_entry_hpa(&table->mirror->fmt, old);
+		ktdp_mirror_count_detach(table, ktdp_hpa_to_table(hpa));
 	}
 }
 
 /*
- * The one function that changes an entry.  @cur has the path from the root to
- * the table at @level.  What must never be is refused, and leaves the entry as
- * it was.
+ * The one function that changes an entry: that of @gfn in @table, at @level.
+ * What must never be is refused, and leaves the entry as it was.  Inline, so
+ * that the loop over 4K leaves is a short one.
  */
-static int ktdp_mirror_set_entry(struct ktdp_cursor *cur, u64 gfn, int level,
-				 u64 new)
+static __always_inline int ktdp_mirror_set_entry(struct ktdp_mirror *mirror,
+						 struct ktdp_table *table,
+						 u64 gfn, int level, u64 new)
 {
-	struct ktdp_mirror *mirror = cur->mirror;
-	u64 *entryp = &cur->path[level]->entries[ktdp_level_index(gfn, level)];
+	u64 *entryp = &table->entries[ktdp_level_index(gfn, level)];
 	u64 old = *entryp;
 
 	lockdep_assert_held(&mirror->lock);
 	if (WARN_ON_ONCE(ktdp_entry_is_rsvd(&mirror->fmt, new, level)) ||
-	    WARN_ON_ONCE(!ktdp_entry_change_ok(&mirror->fmt, old, new, level)))
+	    (old && new &&
+	     WARN_ON_ONCE(!ktdp_entry_change_ok(&mirror->fmt, old, new, level))))
 		return -EINVAL;
 
 	trace_kvm_tdp_set_entry(mirror, gfn, level, old, new);
-	ktdp_mirror_account(cur, level, old, new);
+	if (!old != !new) {
+		table->nr_present += new ? 1 : -1;
+		if (level > KTDP_LEVEL_4K)
+			ktdp_mirror_account(table, level, old, new);
+	}
 	/* A table's (or page's) content is visible before the link to it. */
 	smp_store_release(entryp, new);
 	return 0;
@@ -125,48 +139,48 @@ void ktdp_mirror_pool_add(struct ktdp_mirror *mirror, struct ktdp_table *table)
 	mirror->nr_pool++;
 }
 
-/* Link a new table in place of the empty entry at @level. */
-static int ktdp_mirror_link(struct ktdp_cursor *cur, u64 gfn, int level)
+/* Link a new table in place of @table's empty entry. */
+static int ktdp_mirror_link(struct ktdp_mirror *mirror,
+			    struct ktdp_table *table, u64 gfn)
 {
-	struct ktdp_mirror *mirror = cur->mirror;
-	struct ktdp_table *table = ktdp_mirror_pool_get(mirror);
+	struct ktdp_table *child = ktdp_mirror_pool_get(mirror);
 
-	if (!table)
+	if (!child)
 		return -ENOMEM;
-	table->level = level - 1;
-	cur->path[level - 1] = table;
+	child->level = table->level - 1;
+	child->parent = table;
 	mirror->nr_linked++;
-	return ktdp_mirror_set_entry(cur, gfn, level,
+	return ktdp_mirror_set_entry(mirror, table, gfn, table->level,
 				     ktdp_make_table(&mirror->fmt,
-						     ktdp_table_hpa(table)));
+						     ktdp_table_hpa(child)));
 }
 
 /*
- * Give the table entry at @level its write permission back, and take it from
+ * Give @table's entry, a table, its write permission back, and take it from
  * each entry of the table below: no leaf gains or loses access by it.
  */
-static int ktdp_mirror_push_down(struct ktdp_cursor *cur, u64 gfn, int level,
-				 u64 entry)
+static int ktdp_mirror_push_down(struct ktdp_mirror *mirror,
+				 struct ktdp_table *table, u64 gfn, u64 entry)
 {
-	const struct ktdp_fmt *fmt = &cur->mirror->fmt;
-	struct ktdp_table *child = cur->path[level - 1];
-	u64 base = gfn & ~ktdp_level_mask(level);
-	unsigned int i;
-	int ret;
+	const struct ktdp_fmt *fmt = &mirror->fmt;
+	struct ktdp_table *child = ktdp_hpa_to_table(ktdp_entry_hpa(fmt, entry));
+	u64 base = gfn & ~ktdp_level_mask(table->level);
+	int i, level = child->level, ret;
 
 	for (i = 0; i < KTDP_ENTRIES; i++) {
 		u64 old = child->entries[i];
 
 		if (!(old & fmt->write))
 			continue;
-		ret = ktdp_mirror_set_entry(cur,
-					    base + i * ktdp_level_pages(level - 1),
-					    level - 1,
-					    ktdp_entry_wrprot(fmt, old, level - 1));
+		ret = ktdp_mirror_set_entry(mirror, child,
+					    base + i * ktdp_level_pages(level),
+					    level,
+					    ktdp_entry_wrprot(fmt, old, level));
 		if (ret)
 			return ret;
 	}
-	return ktdp_mirror_set_entry(cur, gfn, level, entry | fmt->write);
+	return ktdp_mirror_set_entry(mirror, table, gfn, table->level,
+				     entry | fmt->write);
 }
 
 /*
@@ -186,41 +200,86 @@ static int ktdp_mirror_found(const struct ktdp_fmt *fmt, u64 entry, int level,
 	return -EEXIST;
 }
 
-/* Make cur->path[@level] the table that has @gfn's entry at @level. */
-static int ktdp_mirror_descend(struct ktdp_cursor *cur, u64 gfn, int level,
-			       u64 pfn, bool writable)
+/*
+ * On the way to @gfn's entry at @level, @table's entry is not a table that
+ * grants what is asked: make it one, if nothing is in the way.
+ */
+static noinline int ktdp_mirror_step(struct ktdp_mirror *mirror,
+				     struct ktdp_table *table, u64 gfn,
+				     int level, u64 pfn, bool writable)
 {
-	const struct ktdp_fmt *fmt = &cur->mirror->fmt;
-	int l, ret = 0;
+	const struct ktdp_fmt *fmt = &mirror->fmt;
+	u64 entry = table->entries[ktdp_level_index(gfn, table->level)];
 
-	for (l = fmt->level; l > level && !ret; l--) {
-		u64 entry = cur->path[l]->entries[ktdp_level_index(gfn, l)];
+	if (ktdp_entry_is_table(entry, table->level))
+		return ktdp_mirror_push_down(mirror, table, gfn, entry);
+	if (entry)
+		return ktdp_mirror_found(fmt, entry, table->level, gfn, pfn,
+					 writable);
+	/* No empty table is left behind: not if the pool is too short ... */
+	if (mirror->nr_pool < table->level - level)
+		return -ENOMEM;
+	/* ... nor if the leaf would be refused. */
+	entry = ktdp_make_leaf(fmt, level, pfn, writable);
+	if (WARN_ON_ONCE(ktdp_entry_is_rsvd(fmt, entry, level)))
+		return -EINVAL;
+	return ktdp_mirror_link(mirror, table, gfn);
+}
 
-		switch (ktdp_entry_kind(entry, l)) {
-		case KTDP_ENTRY_LEAF:
-			return ktdp_mirror_found(fmt, entry, l, gfn, pfn,
-						 writable);
-		case KTDP_ENTRY_EMPTY:
-			/* All or nothing: no empty table is left behind. */
-			if (cur->mirror->nr_pool < l - level)
-				return -ENOMEM;
-			ret = ktdp_mirror_link(cur, gfn, l);
-			break;
-		case KTDP_ENTRY_TABLE:
-			cur->path[l - 1] =
-				ktdp_hpa_to_table(ktdp_entry_hpa(fmt, entry));
-			if (writable && !(entry & fmt->write))
-				ret = ktdp_mirror_push_down(cur, gfn, l, entry);
-			break;
+/* Find, or make, the table that has @gfn's entry at @level. */
+static int ktdp_mirror_descend(struct ktdp_mirror *mirror, u64 gfn, int level,
+			       u64 pfn, bool writable,
+			       struct ktdp_table **tablep)
+{
+	const struct ktdp_fmt *fmt = &mirror->fmt;
+	u64 want = fmt->table | (writable ? fmt->write : 0);
+	struct ktdp_table *table = mirror->root;
+	int l = fmt->level, shift = 9 * (l - 1), ret;
+
+	while (l > level) {
+		u64 entry = table->entries[(gfn >> shift) & (KTDP_ENTRIES - 1)];
+
+		if (unlikely((entry & (want | KTDP_ENTRY_HUGE)) != want)) {
+			ret = ktdp_mirror_step(mirror, table, gfn, level, pfn,
+					       writable);
+			if (ret)
+				return ret;
+			continue;
 		}
+		table = ktdp_hpa_to_table(ktdp_entry_hpa(fmt, entry));
+		shift -= 9;
+		l--;
 	}
-	return ret;
+	*tablep = table;
+	return 0;
+}
+
+/* The table at @level is found: write the leaf. */
+static __always_inline int ktdp_mirror_set_leaf(struct ktdp_mirror *mirror,
+						struct ktdp_table *table,
+						u64 gfn, int level, u64 pfn,
+						bool writable)
+{
+	const struct ktdp_fmt *fmt = &mirror->fmt;
+	u64 old = table->entries[ktdp_level_index(gfn, level)];
+	int ret;
+
+	if (unlikely(old)) {
+		if (ktdp_entry_is_table(old, level))
+			return -EBUSY;
+		ret = ktdp_mirror_found(fmt, old, level, gfn, pfn, writable);
+		/* Raising the access of the same leaf needs no zap. */
+		if (ret != -EBUSY || ktdp_entry_pfn(fmt, old) != pfn)
+			return ret;
+	}
+	return ktdp_mirror_set_entry(mirror, table, gfn, level,
+				     ktdp_make_leaf(fmt, level, pfn, writable));
 }
 
 /**
  * ktdp_mirror_map() - write one leaf, or raise its access
- * @cur: cursor, see struct ktdp_cursor
- * @gfn: guest frame, aligned to @level
+ * @mirror: the mirror
+ * @gfn: guest frame, aligned to @level and within reach of the table
  * @level: 1..max_leaf_level
  * @pfn: host frame, aligned to @level
  * @writable: grant write access
@@ -230,81 +289,126 @@ static int ktdp_mirror_descend(struct ktdp_cursor *cur, u64 gfn, int level,
  * already; -EBUSY a leaf or table is in the way (zap the span of the larger of
  * both, tell the importers, try again); -ENOMEM the pool has too few pages.
  */
-int ktdp_mirror_map(struct ktdp_cursor *cur, u64 gfn, int level, u64 pfn,
+int ktdp_mirror_map(struct ktdp_mirror *mirror, u64 gfn, int level, u64 pfn,
 		    bool writable)
 {
-	const struct ktdp_fmt *fmt = &cur->mirror->fmt;
-	u64 old, new;
+	unsigned long page = ktdp_page(pfn, writable), done;
+	struct ktdp_table *table;
 	int ret;
 
-	lockdep_assert_held(&cur->mirror->lock);
-	if (!cur->valid || level != KTDP_LEVEL_4K || cur->window != gfn >> 9 ||
-	    (writable && !cur->writable)) {
-		cur->valid = false;
-		ret = ktdp_mirror_descend(cur, gfn, level, pfn, writable);
-		if (ret)
-			return ret;
-		cur->valid = level == KTDP_LEVEL_4K;
-		cur->window = gfn >> 9;
-		cur->writable = writable;
-	}
-
-	new = ktdp_make_leaf(fmt, level, pfn, writable);
-	old = cur->path[level]->entries[ktdp_level_index(gfn, level)];
-	if (ktdp_entry_is_table(old, level))
-		return -EBUSY;
-	if (old) {
-		ret = ktdp_mirror_found(fmt, old, level, gfn, pfn, writable);
-		/* Raising the access of the same leaf needs no zap. */
-		if (ret != -EBUSY || ktdp_entry_pfn(fmt, old) != pfn)
-			return ret;
-	}
-	return ktdp_mirror_set_entry(cur, gfn, level, new);
+	lockdep_assert_held(&mirror->lock);
+	if (level == KTDP_LEVEL_4K)
+		return ktdp_mirror_map_pages(mirror, gfn, &page, 1, &done);
+	ret = ktdp_mirror_descend(mirror, gfn, level, pfn, writable, &table);
+	return ret ?: ktdp_mirror_set_leaf(mirror, table, gfn, level, pfn,
+					   writable);
 }
 
-static void ktdp_mirror_clear(struct ktdp_cursor *cur, u64 gfn, int level,
-			      u64 entry, struct ktdp_zap *zap)
+/* What of @pages the table of their window can take; see below. */
+static int ktdp_mirror_map_window(struct ktdp_mirror *mirror,
+				  struct ktdp_table *table, u64 gfn,
+				  const unsigned long *pages, unsigned long nr,
+				  bool writable, unsigned long *done)
+{
+	unsigned int before = table->nr_present;
+	unsigned long i;
+	int ret = 0;
+
+	for (i = *done; i < nr; i++) {
+		if ((pages[i] & 1) > writable)
+			break;
+		ret = ktdp_mirror_set_leaf(mirror, table, gfn + i, KTDP_LEVEL_4K,
+					   pages[i] >> 1, pages[i] & 1);
+		if (unlikely(ret && ret != -EEXIST))
+			break;
+	}
+	ktdp_mirror_count_pages(table, before);
+	*done = i;
+	return ret;
+}
+
+/**
+ * ktdp_mirror_map_pages() - ktdp_mirror_map() for a run of 4K leaves
+ * @mirror: the mirror
+ * @gfn: first guest frame
+ * @pages: host pages, see ktdp_page()
+ * @nr: how many; all in one naturally aligned 2M piece of guest memory
+ * @done: is set to the number of leaves that grant the access now
+ *
+ * Context: mirror->lock held.
+ * Return: as ktdp_mirror_map() for the last leaf tried: 0 or -EEXIST when all
+ * are done, else why the one after @done is not.
+ */
+int ktdp_mirror_map_pages(struct ktdp_mirror *mirror, u64 gfn,
+			  const unsigned long *pages, unsigned long nr,
+			  unsigned long *done)
 {
 	struct ktdp_table *table;
+	int ret = 0;
 
-	if (ktdp_mirror_set_entry(cur, gfn, level, 0))
+	lockdep_assert_held(&mirror->lock);
+	*done = 0;
+	while (*done < nr) {
+		unsigned long page = pages[*done];
+
+		ret = ktdp_mirror_descend(mirror, gfn + *done, KTDP_LEVEL_4K,
+					  page >> 1, page & 1, &table);
+		if (!ret)
+			ret = ktdp_mirror_map_window(mirror, table, gfn, pages,
+						     nr, page & 1, done);
+		else if (ret == -EEXIST)
+			++*done;
+		if (ret && ret != -EEXIST)
+			break;
+	}
+	return ret;
+}
+
+static void ktdp_mirror_clear(struct ktdp_mirror *mirror,
+			      struct ktdp_table *table, u64 gfn, u64 entry,
+			      struct ktdp_zap *zap)
+{
+	struct ktdp_table *child;
+
+	if (ktdp_mirror_set_entry(mirror, table, gfn, table->level, 0))
 		return;
-	if (ktdp_entry_is_table(entry, level)) {
-		table = ktdp_hpa_to_table(ktdp_entry_hpa(&cur->mirror->fmt, entry));
-		table->next = zap->detached;
-		zap->detached = table;
+	if (ktdp_entry_is_table(entry, table->level)) {
+		child = ktdp_hpa_to_table(ktdp_entry_hpa(&mirror->fmt, entry));
+		child->next = zap->detached;
+		zap->detached = child;
 	}
 }
 
-static void ktdp_zap_level(struct ktdp_cursor *cur, int level, u64 start,
-			   u64 end, struct ktdp_zap *zap);
+static void ktdp_zap_table(struct ktdp_mirror *mirror, struct ktdp_table *table,
+			   u64 start, u64 end, struct ktdp_zap *zap);
 
-/* Clear what the entry at @level has of [@start, @end). */
-static void ktdp_zap_entry(struct ktdp_cursor *cur, int level, u64 start,
-			   u64 end, u64 entry, struct ktdp_zap *zap)
+/* Clear what @table's entry has of [@start, @end). */
+static void ktdp_zap_entry(struct ktdp_mirror *mirror, struct ktdp_table *table,
+			   u64 start, u64 end, u64 entry, struct ktdp_zap *zap)
 {
+	int level = table->level;
 	u64 base = start & ~ktdp_level_mask(level);
 	u64 next = base + ktdp_level_pages(level);
 	struct ktdp_table *child;
 
 	if (ktdp_entry_is_table(entry, level) && (start > base || end < next)) {
-		child = ktdp_hpa_to_table(ktdp_entry_hpa(&cur->mirror->fmt, entry));
-		cur->path[level - 1] = child;
-		ktdp_zap_level(cur, level - 1, start, end, zap);
+		child = ktdp_hpa_to_table(ktdp_entry_hpa(&mirror->fmt, entry));
+		ktdp_zap_table(mirror, child, start, end, zap);
 		if (!child->nr_present)
-			ktdp_mirror_clear(cur, base, level, entry, zap);
+			ktdp_mirror_clear(mirror, table, base, entry, zap);
 		return;
 	}
 	/* The whole of a leaf goes, even if a part of it was asked for. */
 	ktdp_zap_widen(zap, base, next);
-	ktdp_mirror_clear(cur, base, level, entry, zap);
+	ktdp_mirror_clear(mirror, table, base, entry, zap);
 }
 
 /* Recursion is bounded by the levels of the table. */
-static void ktdp_zap_level(struct ktdp_cursor *cur, int level, u64 start,
-			   u64 end, struct ktdp_zap *zap)
+static void ktdp_zap_table(struct ktdp_mirror *mirror, struct ktdp_table *table,
+			   u64 start, u64 end, struct ktdp_zap *zap)
 {
-	const struct ktdp_table *table = cur->path[level];
+	unsigned int before = table->nr_present;
+	int level = table->level;
 	u64 gfn, next;
 
 	for (gfn = start; gfn < end; gfn = next) {
@@ -312,9 +416,11 @@ static void ktdp_zap_level(struct ktdp_cursor *cur, int level, u64 start,
 
 		next = (gfn | ktdp_level_mask(level)) + 1;
 		if (entry)
-			ktdp_zap_entry(cur, level, gfn, min(next, end), entry,
-				       zap);
+			ktdp_zap_entry(mirror, table, gfn, min(next, end),
+				       entry, zap);
 	}
+	if (level == KTDP_LEVEL_4K)
+		ktdp_mirror_count_pages(table, before);
 }
 
 /**
@@ -332,19 +438,17 @@ static void ktdp_zap_level(struct ktdp_cursor *cur, int level, u64 start,
 void ktdp_mirror_zap(struct ktdp_mirror *mirror, u64 start, u64 end,
 		     struct ktdp_zap *zap)
 {
-	struct ktdp_cursor cur;
-
 	lockdep_assert_held(&mirror->lock);
-	ktdp_cursor_init(&cur, mirror);
 	end = min(end, ktdp_gfn_end(mirror->fmt.level));
-	ktdp_zap_level(&cur, mirror->fmt.level, start, end, zap);
+	ktdp_zap_table(mirror, mirror->root, start, end, zap);
 }
 
-static void ktdp_wrprot_level(struct ktdp_cursor *cur, int level, u64 start,
-			      u64 end, struct ktdp_zap *zap)
+static void ktdp_wrprot_table(struct ktdp_mirror *mirror,
+			      struct ktdp_table *table, u64 start, u64 end,
+			      struct ktdp_zap *zap)
 {
-	const struct ktdp_fmt *fmt = &cur->mirror->fmt;
-	const struct ktdp_table *table = cur->path[level];
+	const struct ktdp_fmt *fmt = &mirror->fmt;
+	int level = table->level;
 	u64 gfn, next;
 
 	for (gfn = start; gfn < end; gfn = next) {
@@ -356,13 +460,12 @@ static void ktdp_wrprot_level(struct ktdp_cursor *cur, int level, u64 start,
 			continue;
 		if (ktdp_entry_is_table(entry, level) &&
 		    (gfn > base || end < next)) {
-			cur->path[level - 1] =
-				ktdp_hpa_to_table(ktdp_entry_hpa(fmt, entry));
-			ktdp_wrprot_level(cur, level - 1, gfn, min(next, end),
-					  zap);
+			ktdp_wrprot_table(mirror,
+				ktdp_hpa_to_table(ktdp_entry_hpa(fmt, entry)),
+				gfn, min(next, end), zap);
 			continue;
 		}
-		if (!ktdp_mirror_set_entry(cur, base, level,
+		if (!ktdp_mirror_set_entry(mirror, table, base, level,
 					   ktdp_entry_wrprot(fmt, entry, level)))
 			ktdp_zap_widen(zap, base, next);
 	}
@@ -384,12 +487,9 @@ static void ktdp_wrprot_level(struct ktdp_cursor *cur, int level, u64 start,
 void ktdp_mirror_wrprot(struct ktdp_mirror *mirror, u64 start, u64 end,
 			struct ktdp_zap *zap)
 {
-	struct ktdp_cursor cur;
-
 	lockdep_assert_held(&mirror->lock);
-	ktdp_cursor_init(&cur, mirror);
 	end = min(end, ktdp_gfn_end(mirror->fmt.level));
-	ktdp_wrprot_level(&cur, mirror->fmt.level, start, end, zap);
+	ktdp_wrprot_table(mirror, mirror->root, start, end, zap);
 }
 
 /**

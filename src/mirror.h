@@ -9,9 +9,10 @@
 struct ktdp_table {
 	u64 *entries;		/* the page; its entries are read without lock */
 	struct ktdp_mirror *mirror;	/* constant */
+	struct ktdp_table *parent;	/* NULL for the root */
 	int level;
 	unsigned int nr_present;	/* entries that are not empty */
-	u64 leaves[KTDP_MAX_LEAF_LEVEL];	/* at or below this table */
+	u64 leaves[KTDP_MAX_LEAF_LEVEL];	/* below, from level 2 up */
 	union {
 		struct ktdp_table *next;	/* in the pool, in a zap */
 		struct rcu_head rcu;		/* waiting for readers */
@@ -46,34 +47,23 @@ struct ktdp_zap {
 	struct ktdp_table *detached;
 };
 
-/*
- * Cursor of consecutive ktdp_mirror_map() calls: the tables on the path to the
- * last gfn.  Good as long as the lock is held and nothing is zapped.
- */
-struct ktdp_cursor {
-	struct ktdp_mirror *mirror;
-	struct ktdp_table *path[KTDP_MAX_LEVEL + 1];
-	u64 window;		/* gfn >> 9 of the last call */
-	bool valid;		/* path[1] is the table of @window ... */
-	bool writable;		/* ... and all above it grants write */
-};
-
-static inline void ktdp_cursor_init(struct ktdp_cursor *cur,
-				    struct ktdp_mirror *mirror)
+/* A host page for ktdp_mirror_map_pages(): its pfn, and whether to grant write. */
+static inline unsigned long ktdp_page(u64 pfn, bool writable)
 {
-	cur->mirror = mirror;
-	cur->path[mirror->fmt.level] = mirror->root;
-	cur->valid = false;
+	return pfn << 1 | writable;
 }
 
-/* Tables that one ktdp_mirror_map() may take from the pool. */
+/* Tables that one map may take from the pool. */
 static inline unsigned int ktdp_mirror_need(const struct ktdp_mirror *mirror)
 {
 	return mirror->fmt.level - 1;
 }
 
-int ktdp_mirror_map(struct ktdp_cursor *cur, u64 gfn, int level, u64 pfn,
+int ktdp_mirror_map(struct ktdp_mirror *mirror, u64 gfn, int level, u64 pfn,
 		    bool writable);
+int ktdp_mirror_map_pages(struct ktdp_mirror *mirror, u64 gfn,
+			  const unsigned long *pages, unsigned long nr,
+			  unsigned long *done);
 void ktdp_mirror_zap(struct ktdp_mirror *mirror, u64 start, u64 end,
 		     struct ktdp_zap *zap);
 void ktdp_mirror_wrprot(struct ktdp_mirror *mirror, u64 start, u64 end,

@@ -78,10 +78,10 @@ int ktdp_pool_topup(struct kvm_exported_tdp *tdp)
 	struct mem_cgroup *memcg, *old;
 	int ret;
 
-	might_sleep();
 	if (likely(READ_ONCE(mirror->nr_pool) >= ktdp_mirror_need(mirror)))
 		return 0;
 
+	might_sleep();
 	memcg = get_mem_cgroup_from_mm(ktdp_mm(tdp));
 	old = set_active_memcg(memcg);
 	ret = ktdp_pool_fill(mirror);

@@ -34,22 +34,23 @@ static inline u64 ktdp_walk_pfn(const struct ktdp_fmt *fmt,
 static inline bool ktdp_walk(const struct ktdp_fmt *fmt, const u64 *entries,
 			     u64 gfn, struct ktdp_walk *walk)
 {
-	unsigned int access = KTDP_ACCESS_ALL;
-	int level = fmt->level;
-	u64 entry;
+	int level = fmt->level, shift = 9 * (level - 1);
+	u64 entry, all = ~0ULL, any = 0;
 
 	for (;;) {
-		entry = READ_ONCE(entries[ktdp_level_index(gfn, level)]);
-		access &= ktdp_entry_access(fmt, entry);
+		entry = READ_ONCE(entries[(gfn >> shift) & (KTDP_ENTRIES - 1)]);
+		all &= entry;
+		any |= entry;
 		if (!ktdp_entry_is_table(entry, level))
 			break;
 		entries = ktdp_hpa_to_entries(ktdp_entry_hpa(fmt, entry));
+		shift -= 9;
 		level--;
 	}
 	walk->gfn = gfn;
 	walk->level = level;
 	walk->entry = entry;
-	walk->access = access;
+	walk->access = entry ? ktdp_path_access(fmt, all, any) : 0;
 	return entry;
 }
 
