@@ -8,18 +8,18 @@ kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
 all: modules cli
 
 modules:
-	$(kbuild) modules
+	+$(kbuild) modules
 
 cli:
 	$(MAKE) -C src/cli
 
 # What is loaded survives until the modules are loaded again.
 install: all
-	$(kbuild) modules_install
+	+$(kbuild) modules_install
 	$(MAKE) -C src/cli install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 
 clean:
-	$(kbuild) clean
+	+$(kbuild) clean
 	$(MAKE) -C src/cli clean
 
 unit:

@@ -96,3 +96,12 @@ deb_fetch() {
 	log "fetching $*"
 	with_fresh_lists apt_download "$dir" "$@" || die "cannot download $*"
 }
+
+# copy_sources DIR: what the modules are built from, without products; files
+# keep their times, so that building in DIR again does only what is needed.
+copy_sources() {
+	mkdir -p "$1"
+	tar -C "$KTDP_TOP" -c --exclude='*.o' --exclude='*.ko' --exclude='*.mod' \
+		--exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
+		Makefile Kbuild dkms.conf include src tests/kmod | tar -C "$1" -x
+}

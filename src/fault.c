@@ -12,6 +12,9 @@
  * hmm_range_fault() wants an interval notifier and reads only its mm and its
  * sequence number; the real check is ours, so a private one is given that is
  * never inserted and never changes.
+ *
+ * What is rare is noinline: the common path costs half of what finding the page
+ * does, and is to stay there.
  */
 
 #include <linux/hmm.h>
@@ -56,7 +59,7 @@ struct ktdp_fault {
  * Make the page present as a vCPU would: with the lock dropped where the fault
  * has to wait for user space, and with an error that says why not.
  */
-static int ktdp_fault_slow(struct ktdp_fault *f)
+static noinline int ktdp_fault_slow(struct ktdp_fault *f)
 {
 	struct mm_struct *mm = ktdp_mm(f->tdp);
 	unsigned int flags = FOLL_HWPOISON | (f->write ? FOLL_WRITE : 0);
@@ -82,8 +85,15 @@ static int ktdp_fault_slow(struct ktdp_fault *f)
 static unsigned long ktdp_fault_pfns_found(const struct ktdp_fault *f)
 {
 	unsigned long need = HMM_PFN_VALID | (f->write ? HMM_PFN_WRITE : 0);
-	unsigned long i;
+	unsigned long i, all = ~0UL, any = 0;
 
+	/* Mostly all are, so ask that first. */
+	for (i = 0; i < f->nr; i++) {
+		all &= f->pfns[i];
+		any |= f->pfns[i];
+	}
+	if ((all & need) == need && !(any & HMM_PFN_ERROR))
+		return f->nr;
 	for (i = 0; i < f->nr; i++) {
 		if ((f->pfns[i] & (need | HMM_PFN_ERROR)) != need)
 			break;
@@ -95,7 +105,7 @@ static unsigned long ktdp_fault_pfns_found(const struct ktdp_fault *f)
  * Some pages are missing: have them faulted in, if the VMA allows.
  * -EDOM: take the slow way for the first page.
  */
-static int ktdp_fault_pfns_missing(struct ktdp_fault *f, struct hmm_range *range,
+static noinline int ktdp_fault_pfns_missing(struct ktdp_fault *f, struct hmm_range *range,
 				   unsigned long found)
 {
 	struct vm_area_struct *vma = vma_lookup(ktdp_mm(f->tdp), f->hva);
@@ -133,7 +143,7 @@ static int ktdp_fault_pfns(struct ktdp_fault *f)
 	unsigned long found;
 	int ret;
 
-	if (mmap_read_lock_killable(mm))
+	if (!mmap_read_trylock(mm) && mmap_read_lock_killable(mm))
 		return -EINTR;
 	ret = hmm_range_fault(&range);
 	if (!ret) {
@@ -175,13 +185,11 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
  * for them, and nobody but their owner is meant to.  The page is mapped in the
  * VM's mm, so its mapping stays.
  */
-static bool ktdp_fault_is_secret(struct folio *folio)
+static noinline bool ktdp_fault_is_secret(struct folio *folio)
 {
 	struct address_space *mapping = READ_ONCE(folio->mapping);
 
-	if (!mapping || ((unsigned long)mapping & PAGE_MAPPING_FLAGS))
-		return false;
-	return mapping_unevictable(mapping) &&
+	return mapping && mapping_unevictable(mapping) &&
 	       mapping->host->i_sb->s_magic == SECRETMEM_MAGIC;
 }
 
@@ -192,11 +200,11 @@ static bool ktdp_fault_is_secret(struct folio *folio)
  *
  * Return: whether the page may be mapped.
  */
-static bool ktdp_fault_prepare_page(u64 pfn, bool writable)
+static __always_inline bool ktdp_fault_prepare_page(u64 pfn, bool writable)
 {
 	struct folio *folio = page_folio(pfn_to_page(pfn));
 
-	if (unlikely(ktdp_fault_is_secret(folio)))
+	if (!folio_test_anon(folio) && ktdp_fault_is_secret(folio))
 		return false;
 	if (writable && !folio_test_dirty(folio) &&
 	    !folio_test_reserved(folio) && !folio_is_zone_device(folio))
@@ -205,7 +213,7 @@ static bool ktdp_fault_prepare_page(u64 pfn, bool writable)
 }
 
 /* Map the huge leaf with the next page of the window in it. */
-static int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writable)
+static noinline int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writable)
 {
 	unsigned long hmm_pfn = f->pfns[f->done];
 	bool writable = slot_writable && (hmm_pfn & HMM_PFN_WRITE);
@@ -230,27 +238,47 @@ static int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writable)
 	return 0;
 }
 
+/*
+ * Turn HMM's answers into ktdp_page()s, up to the first that is not a 4K page
+ * or may not be mapped.  Return: how many.
+ */
+static noinline unsigned long ktdp_fault_prepare(unsigned long *pfns,
+						 unsigned long nr,
+						 bool slot_writable)
+{
+	unsigned long writable = slot_writable ? HMM_PFN_WRITE : 0, i;
+
+	for (i = 0; i < nr; i++) {
+		unsigned long hmm_pfn = pfns[i];
+		u64 pfn = hmm_pfn & ~HMM_PFN_FLAGS;
+
+		if (hmm_pfn_to_map_order(hmm_pfn) ||
+		    !ktdp_fault_prepare_page(pfn, hmm_pfn & writable))
+			break;
+		pfns[i] = ktdp_page(pfn, hmm_pfn & writable);
+	}
+	return i;
+}
+
 /* Map the 4K pages from the next one of the window on. */
 static int ktdp_fault_commit_pages(struct ktdp_fault *f, bool slot_writable)
 {
-	unsigned long i, done;
+	unsigned long *pfns = f->pfns + f->done, nr, done;
 	int ret;
 
 	f->level = KTDP_LEVEL_4K;
-	for (i = f->done; i < f->nr; i++) {
-		unsigned long hmm_pfn = f->pfns[i];
-		u64 pfn = hmm_pfn & ~HMM_PFN_FLAGS;
-		bool writable = slot_writable && (hmm_pfn & HMM_PFN_WRITE);
-
-		if (hmm_pfn_to_map_order(hmm_pfn) ||
-		    !ktdp_fault_prepare_page(pfn, writable))
-			break;
-		f->pfns[i] = ktdp_page(pfn, writable);
-	}
-	if (i == f->done)
+	nr = ktdp_fault_prepare(pfns, f->nr - f->done, slot_writable);
+	if (!nr)
 		return -EFAULT;
-	ret = ktdp_mirror_map_pages(&f->tdp->mirror, f->gfn + f->done,
-				    f->pfns + f->done, i - f->done, &done);
+	if (nr == 1) {
+		ret = ktdp_mirror_map(&f->tdp->mirror, f->gfn + f->done,
+				      KTDP_LEVEL_4K, ktdp_page_pfn(*pfns),
+				      ktdp_page_is_writable(*pfns));
+		done = !ret || ret == -EEXIST;
+	} else {
+		ret = ktdp_mirror_map_pages(&f->tdp->mirror, f->gfn + f->done,
+					    pfns, nr, &done);
+	}
 	f->done += done;
 	return ret == -EEXIST ? 0 : ret;
 }
@@ -278,7 +306,7 @@ static int ktdp_fault_commit_locked(struct ktdp_fault *f)
  * Remove the leaf, or the table, that stands where the host's mapping now
  * wants another level.
  */
-static void ktdp_fault_make_room(struct ktdp_fault *f)
+static noinline void ktdp_fault_make_room(struct ktdp_fault *f)
 {
 	struct ktdp_mirror *mirror = &f->tdp->mirror;
 	u64 gfn = f->gfn + f->done, mask;
@@ -353,7 +381,7 @@ static int ktdp_fault_try(struct ktdp_fault *f)
 }
 
 /* Return: 0 to try again, or the final error. */
-static int ktdp_fault_pause(struct ktdp_fault *f)
+static noinline int ktdp_fault_pause(struct ktdp_fault *f)
 {
 	atomic64_inc(&f->tdp->stat.retries);
 	if (fatal_signal_pending(current))
@@ -395,17 +423,24 @@ static int ktdp_fault_retry(struct ktdp_fault *f)
 	}
 }
 
+/*
+ * A window is not asked: to look at each page costs more than to find them
+ * all anew.
+ */
 static bool ktdp_fault_is_spurious(struct ktdp_fault *f)
 {
-	unsigned int need = f->write ? KTDP_WRITE : KTDP_READ;
-	struct ktdp_walk walk;
+	struct ktdp_mirror *mirror = &f->tdp->mirror;
+	bool spurious;
 
-	rcu_read_lock();
-	ktdp_mirror_walk(&f->tdp->mirror, f->gfn, &walk);
-	rcu_read_unlock();
-	if (!(walk.access & need))
+	if (f->nr > 1)
 		return false;
-	f->done = ktdp_walk_next(&walk) - f->gfn;
+	raw_spin_lock(&mirror->lock);
+	spurious = ktdp_mirror_grants(mirror, f->gfn,
+				      f->write ? KTDP_WRITE : KTDP_READ);
+	raw_spin_unlock(&mirror->lock);
+	if (!spurious)
+		return false;
+	f->done = 1;
 	atomic64_inc(&f->tdp->stat.faults_spurious);
 	return true;
 }
@@ -427,15 +462,18 @@ static long ktdp_fault_run(struct ktdp_fault *f)
 static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
 			     unsigned long nr, bool write, unsigned long *pfns)
 {
-	struct ktdp_fault f = {
-		.tdp = tdp,
-		.gfn = gfn,
-		.nr = nr,
-		.write = write,
-		.pfns = pfns,
-	};
+	struct ktdp_fault f;
 	long ret = -EFAULT;
 
+	/* One by one: most of the rest is set by each attempt. */
+	f.tdp = tdp;
+	f.gfn = gfn;
+	f.nr = nr;
+	f.write = write;
+	f.pfns = pfns;
+	f.deadline = 0;
+	f.tries = 0;
+	f.slow_rounds = 0;
 	might_sleep();
 	atomic64_inc(&tdp->stat.faults);
 	if (gfn < ktdp_gfn_end(tdp->mirror.fmt.level))

@@ -43,6 +43,7 @@ struct ktdp_fmt {
 	u64 addr;		/* address bits, without an encryption bit */
 	u64 table;		/* set in every table entry */
 	u64 leaf;		/* set in every leaf */
+	u64 leaf_writable;	/* set in every writable leaf */
 	u64 write;		/* write permission, leaf and table */
 	u64 dirty;		/* goes with write in a leaf */
 	u64 exec;		/* set where execution is allowed */
@@ -123,10 +124,8 @@ static inline unsigned int ktdp_entry_access(const struct ktdp_fmt *fmt,
 static inline u64 ktdp_make_leaf(const struct ktdp_fmt *fmt, int level, u64 pfn,
 				 bool writable)
 {
-	u64 entry = fmt->leaf | (pfn << 12);
+	u64 entry = (writable ? fmt->leaf_writable : fmt->leaf) | (pfn << 12);
 
-	if (writable)
-		entry |= fmt->write | fmt->dirty;
 	if (level > KTDP_LEVEL_4K)
 		entry |= KTDP_ENTRY_HUGE;
 	return entry;
@@ -148,18 +147,23 @@ static inline u64 ktdp_entry_wrprot(const struct ktdp_fmt *fmt, u64 entry,
 static inline bool ktdp_entry_is_rsvd(const struct ktdp_fmt *fmt, u64 entry,
 				      int level)
 {
-	return entry & fmt->rsvd[!!(entry & KTDP_ENTRY_HUGE)][level - 1];
+	/* At level 1 bit 7 chooses nothing. */
+	bool huge = level > KTDP_LEVEL_4K && (entry & KTDP_ENTRY_HUGE);
+
+	return entry & fmt->rsvd[huge][level - 1];
 }
 
 /*
- * A reserved bit is one that no entry of that kind ever has.  Where no entry
- * has bit 7 (level 1, and above the largest leaf), row 1 says so in bit 7.
+ * The masks that follow from the others.  A reserved bit is one that no entry
+ * of that kind ever has.  Where no entry has bit 7 (level 1, and above the
+ * largest leaf), row 1 says so in bit 7.
  */
-static inline void ktdp_fmt_init_rsvd(struct ktdp_fmt *fmt)
+static inline void ktdp_fmt_finish(struct ktdp_fmt *fmt)
 {
 	u64 leaf = fmt->leaf | fmt->write | fmt->dirty;
 	int level;
 
+	fmt->leaf_writable = leaf;
 	for (level = 1; level <= KTDP_MAX_LEVEL; level++) {
 		u64 low = ktdp_level_mask(level) << 12;
 		u64 row0 = fmt->table | fmt->write | fmt->addr;

@@ -31,7 +31,7 @@ static inline void ktdp_fmt_ept_init(struct ktdp_fmt *fmt, u32 type, int level,
 		.dirty = KTDP_EPT_DIRTY,
 		.exec = KTDP_EPT_EXEC,
 	};
-	ktdp_fmt_init_rsvd(fmt);
+	ktdp_fmt_finish(fmt);
 }
 
 #endif /* _KTDP_FMT_EPT_H */

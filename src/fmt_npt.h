@@ -33,7 +33,7 @@ static inline void ktdp_fmt_npt_init(struct ktdp_fmt *fmt, u32 type, int level,
 		.dirty = KTDP_NPT_DIRTY,
 		.noexec = KTDP_NPT_NX,
 	};
-	ktdp_fmt_init_rsvd(fmt);
+	ktdp_fmt_finish(fmt);
 }
 
 #endif /* _KTDP_FMT_NPT_H */

@@ -90,10 +90,18 @@ struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id);
 /* pool.c */
 int ktdp_pool_init(struct kvm_exported_tdp *tdp);
 void ktdp_pool_exit(struct kvm_exported_tdp *tdp);
-int ktdp_pool_topup(struct kvm_exported_tdp *tdp);
+int __ktdp_pool_topup(struct kvm_exported_tdp *tdp);
 void ktdp_pool_free_zapped(struct kvm_exported_tdp *tdp, struct ktdp_zap *zap);
 int ktdp_pool_module_init(void);
 void ktdp_pool_module_exit(void);
+
+/* Make sure that the next map finds its table pages. */
+static inline int ktdp_pool_topup(struct kvm_exported_tdp *tdp)
+{
+	if (likely(READ_ONCE(tdp->mirror.nr_pool) >= ktdp_mirror_need(&tdp->mirror)))
+		return 0;
+	return __ktdp_pool_topup(tdp);
+}
 
 /* importer.c */
 void ktdp_importers_init(struct kvm_exported_tdp *tdp);

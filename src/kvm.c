@@ -184,23 +184,12 @@ out:
 	return ret;
 }
 
-/**
- * ktdp_kvm_slot_is_same() - is the memslot of a gfn still what it was?
- * @tdp: the exported TDP
- * @gfn: guest frame
- * @slot: what ktdp_kvm_slot() found earlier
- *
- * Context: the caller holds kvm->srcu, and the answer holds as long.
- */
-bool ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
-			   const struct ktdp_slot *slot)
+/* The generation has moved on; that need not concern this slot. */
+bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
+			     const struct ktdp_slot *slot)
 {
-	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
 	struct ktdp_slot now;
 
-	/* No two sets of slots have the same generation. */
-	if (likely(READ_ONCE(slots->generation) == slot->generation))
-		return true;
 	return !ktdp_kvm_slot(tdp, gfn, &now) &&
 	       now.base_gfn == slot->base_gfn && now.npages == slot->npages &&
 	       now.hva == slot->hva && now.flags == slot->flags;

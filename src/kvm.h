@@ -35,10 +35,28 @@ struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
-bool ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
-			   const struct ktdp_slot *slot);
+bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
+			     const struct ktdp_slot *slot);
 void ktdp_kvm_for_each_hva_range(struct kvm_exported_tdp *tdp,
 				 unsigned long start, unsigned long end,
 				 ktdp_gfn_range_fn fn);
+
+/**
+ * ktdp_kvm_slot_is_same() - is the memslot of a gfn still what it was?
+ * @tdp: the exported TDP
+ * @gfn: guest frame
+ * @slot: what ktdp_kvm_slot() found earlier
+ *
+ * Context: the caller holds kvm->srcu, and the answer holds as long.
+ */
+static inline bool ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
+					 const struct ktdp_slot *slot)
+{
+	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
+
+	/* No two sets of slots have the same generation. */
+	return likely(READ_ONCE(slots->generation) == slot->generation) ||
+	       __ktdp_kvm_slot_is_same(tdp, gfn, slot);
+}
 
 #endif /* _KTDP_KVM_H */

@@ -91,17 +91,16 @@ static void ktdp_mirror_account(struct ktdp_table *table, int level, u64 old,
 }
 
 /*
- * The one function that changes an entry: that of @gfn in @table, at @level.
- * What must never be is refused, and leaves the entry as it was.  Inline, so
- * that the loop over 4K leaves is a short one.
+ * The one function that changes an entry: that of @gfn in @table, at @level,
+ * from @old, which the caller has just read.  What must never be is refused,
+ * and leaves the entry as it was.  Inline, so that the loop over 4K leaves is a
+ * short one.
  */
 static __always_inline int ktdp_mirror_set_entry(struct ktdp_mirror *mirror,
 						 struct ktdp_table *table,
-						 u64 gfn, int level, u64 new)
+						 u64 gfn, int level, u64 old,
+						 u64 new)
 {
-	u64 *entryp = &table->entries[ktdp_level_index(gfn, level)];
-	u64 old = *entryp;
-
 	lockdep_assert_held(&mirror->lock);
 	if (WARN_ON_ONCE(ktdp_entry_is_rsvd(&mirror->fmt, new, level)) ||
 	    (old && new &&
@@ -109,13 +108,11 @@ static __always_inline int ktdp_mirror_set_entry(struct ktdp_mirror *mirror,
 		return -EINVAL;
 
 	trace_kvm_tdp_set_entry(mirror, gfn, level, old, new);
-	if (!old != !new) {
-		table->nr_present += new ? 1 : -1;
-		if (level > KTDP_LEVEL_4K)
-			ktdp_mirror_account(table, level, old, new);
-	}
+	table->nr_present += !!new - !!old;
+	if (level > KTDP_LEVEL_4K && !old != !new)
+		ktdp_mirror_account(table, level, old, new);
 	/* A table's (or page's) content is visible before the link to it. */
-	smp_store_release(entryp, new);
+	smp_store_release(&table->entries[ktdp_level_index(gfn, level)], new);
 	return 0;
 }
 
@@ -150,7 +147,7 @@ static int ktdp_mirror_link(struct ktdp_mirror *mirror,
 	child->level = table->level - 1;
 	child->parent = table;
 	mirror->nr_linked++;
-	return ktdp_mirror_set_entry(mirror, table, gfn, table->level,
+	return ktdp_mirror_set_entry(mirror, table, gfn, table->level, 0,
 				     ktdp_make_table(&mirror->fmt,
 						     ktdp_table_hpa(child)));
 }
@@ -174,12 +171,12 @@ static int ktdp_mirror_push_down(struct ktdp_mirror *mirror,
 			continue;
 		ret = ktdp_mirror_set_entry(mirror, child,
 					    base + i * ktdp_level_pages(level),
-					    level,
+					    level, old,
 					    ktdp_entry_wrprot(fmt, old, level));
 		if (ret)
 			return ret;
 	}
-	return ktdp_mirror_set_entry(mirror, table, gfn, table->level,
+	return ktdp_mirror_set_entry(mirror, table, gfn, table->level, entry,
 				     entry | fmt->write);
 }
 
@@ -262,18 +259,26 @@ static __always_inline int ktdp_mirror_set_leaf(struct ktdp_mirror *mirror,
 {
 	const struct ktdp_fmt *fmt = &mirror->fmt;
 	u64 old = table->entries[ktdp_level_index(gfn, level)];
+	u64 new = ktdp_make_leaf(fmt, level, pfn, writable);
 	int ret;
 
-	if (unlikely(old)) {
-		if (ktdp_entry_is_table(old, level))
-			return -EBUSY;
-		ret = ktdp_mirror_found(fmt, old, level, gfn, pfn, writable);
-		/* Raising the access of the same leaf needs no zap. */
-		if (ret != -EBUSY || ktdp_entry_pfn(fmt, old) != pfn)
-			return ret;
-	}
-	return ktdp_mirror_set_entry(mirror, table, gfn, level,
-				     ktdp_make_leaf(fmt, level, pfn, writable));
+	if (likely(!old && new))
+		return ktdp_mirror_set_entry(mirror, table, gfn, level, 0, new);
+	if (ktdp_entry_is_table(old, level))
+		return -EBUSY;
+	ret = ktdp_mirror_found(fmt, old, level, gfn, pfn, writable);
+	/* Raising the access of the same leaf needs no zap. */
+	if (ret != -EBUSY || ktdp_entry_pfn(fmt, old) != pfn)
+		return ret;
+	return ktdp_mirror_set_entry(mirror, table, gfn, level, old, new);
+}
+
+/* All levels above @table grant write. */
+static void ktdp_mirror_set_hint(struct ktdp_mirror *mirror,
+				 struct ktdp_table *table, u64 gfn)
+{
+	mirror->hint = table;
+	mirror->hint_window = gfn >> 9;
 }
 
 /**
@@ -292,16 +297,29 @@ static __always_inline int ktdp_mirror_set_leaf(struct ktdp_mirror *mirror,
 int ktdp_mirror_map(struct ktdp_mirror *mirror, u64 gfn, int level, u64 pfn,
 		    bool writable)
 {
-	unsigned long page = ktdp_page(pfn, writable), done;
-	struct ktdp_table *table;
+	struct ktdp_table *table = NULL;
+	unsigned int before;
 	int ret;
 
 	lockdep_assert_held(&mirror->lock);
 	if (level == KTDP_LEVEL_4K)
-		return ktdp_mirror_map_pages(mirror, gfn, &page, 1, &done);
-	ret = ktdp_mirror_descend(mirror, gfn, level, pfn, writable, &table);
-	return ret ?: ktdp_mirror_set_leaf(mirror, table, gfn, level, pfn,
-					   writable);
+		table = ktdp_mirror_hint(mirror, gfn);
+	if (!table) {
+		ret = ktdp_mirror_descend(mirror, gfn, level, pfn, writable,
+					  &table);
+		if (ret)
+			return ret;
+	}
+	if (level > KTDP_LEVEL_4K)
+		return ktdp_mirror_set_leaf(mirror, table, gfn, level, pfn,
+					    writable);
+	if (writable)
+		ktdp_mirror_set_hint(mirror, table, gfn);
+	before = table->nr_present;
+	ret = ktdp_mirror_set_leaf(mirror, table, gfn, KTDP_LEVEL_4K, pfn,
+				   writable);
+	ktdp_mirror_count_pages(table, before);
+	return ret;
 }
 
 /* What of @pages the table of their window can take; see below. */
@@ -314,11 +332,16 @@ static int ktdp_mirror_map_window(struct ktdp_mirror *mirror,
 	unsigned long i;
 	int ret = 0;
 
+	if (writable)
+		ktdp_mirror_set_hint(mirror, table, gfn);
 	for (i = *done; i < nr; i++) {
-		if ((pages[i] & 1) > writable)
+		unsigned long page = pages[i];
+
+		if (!writable && ktdp_page_is_writable(page))
 			break;
 		ret = ktdp_mirror_set_leaf(mirror, table, gfn + i, KTDP_LEVEL_4K,
-					   pages[i] >> 1, pages[i] & 1);
+					   ktdp_page_pfn(page),
+					   ktdp_page_is_writable(page));
 		if (unlikely(ret && ret != -EEXIST))
 			break;
 	}
@@ -350,12 +373,18 @@ int ktdp_mirror_map_pages(struct ktdp_mirror *mirror, u64 gfn,
 	*done = 0;
 	while (*done < nr) {
 		unsigned long page = pages[*done];
+		bool writable = ktdp_page_is_writable(page);
 
-		ret = ktdp_mirror_descend(mirror, gfn + *done, KTDP_LEVEL_4K,
-					  page >> 1, page & 1, &table);
+		table = ktdp_mirror_hint(mirror, gfn);
+		ret = 0;
+		if (!table)
+			ret = ktdp_mirror_descend(mirror, gfn + *done,
+						  KTDP_LEVEL_4K,
+						  ktdp_page_pfn(page), writable,
+						  &table);
 		if (!ret)
 			ret = ktdp_mirror_map_window(mirror, table, gfn, pages,
-						     nr, page & 1, done);
+						     nr, writable, done);
 		else if (ret == -EEXIST)
 			++*done;
 		if (ret && ret != -EEXIST)
@@ -370,7 +399,7 @@ static void ktdp_mirror_clear(struct ktdp_mirror *mirror,
 {
 	struct ktdp_table *child;
 
-	if (ktdp_mirror_set_entry(mirror, table, gfn, table->level, 0))
+	if (ktdp_mirror_set_entry(mirror, table, gfn, table->level, entry, 0))
 		return;
 	if (ktdp_entry_is_table(entry, table->level)) {
 		child = ktdp_hpa_to_table(ktdp_entry_hpa(&mirror->fmt, entry));
@@ -439,6 +468,7 @@ void ktdp_mirror_zap(struct ktdp_mirror *mirror, u64 start, u64 end,
 		     struct ktdp_zap *zap)
 {
 	lockdep_assert_held(&mirror->lock);
+	mirror->hint = NULL;
 	end = min(end, ktdp_gfn_end(mirror->fmt.level));
 	ktdp_zap_table(mirror, mirror->root, start, end, zap);
 }
@@ -465,7 +495,7 @@ static void ktdp_wrprot_table(struct ktdp_mirror *mirror,
 				gfn, min(next, end), zap);
 			continue;
 		}
-		if (!ktdp_mirror_set_entry(mirror, table, base, level,
+		if (!ktdp_mirror_set_entry(mirror, table, base, level, entry,
 					   ktdp_entry_wrprot(fmt, entry, level)))
 			ktdp_zap_widen(zap, base, next);
 	}
@@ -488,6 +518,7 @@ void ktdp_mirror_wrprot(struct ktdp_mirror *mirror, u64 start, u64 end,
 			struct ktdp_zap *zap)
 {
 	lockdep_assert_held(&mirror->lock);
+	mirror->hint = NULL;
 	end = min(end, ktdp_gfn_end(mirror->fmt.level));
 	ktdp_wrprot_table(mirror, mirror->root, start, end, zap);
 }

@@ -31,6 +31,8 @@ struct ktdp_mirror {
 	raw_spinlock_t lock;	/* innermost; see the lock order in ktdp.h */
 	struct ktdp_table *pool;	/* @lock: zeroed tables in reserve */
 	unsigned int nr_pool;		/* @lock, read without it as a hint */
+	struct ktdp_table *hint;	/* @lock: level 1, all above it writable; or NULL */
+	u64 hint_window;		/* @lock: gfn >> 9 of @hint */
 	u64 nr_linked;			/* @lock: tables ever taken into use */
 	u64 entries_set;		/* @lock: leaves written */
 	u64 entries_zapped;		/* @lock: leaves removed */
@@ -50,7 +52,17 @@ struct ktdp_zap {
 /* A host page for ktdp_mirror_map_pages(): its pfn, and whether to grant write. */
 static inline unsigned long ktdp_page(u64 pfn, bool writable)
 {
-	return pfn << 1 | writable;
+	return pfn << 12 | writable;
+}
+
+static inline u64 ktdp_page_pfn(unsigned long page)
+{
+	return page >> 12;
+}
+
+static inline bool ktdp_page_is_writable(unsigned long page)
+{
+	return page & 1;
 }
 
 /* Tables that one map may take from the pool. */
@@ -78,6 +90,28 @@ static inline bool ktdp_mirror_walk(const struct ktdp_mirror *mirror, u64 gfn,
 				    struct ktdp_walk *walk)
 {
 	return ktdp_walk(&mirror->fmt, mirror->root->entries, gfn, walk);
+}
+
+/* The table of @gfn's window, if it was the last one mapped in; or NULL. */
+static inline struct ktdp_table *
+ktdp_mirror_hint(const struct ktdp_mirror *mirror, u64 gfn)
+{
+	lockdep_assert_held(&mirror->lock);
+	return mirror->hint_window == gfn >> 9 ? mirror->hint : NULL;
+}
+
+/* Return: whether the table grants @access (one bit) at @gfn; lock held. */
+static inline bool ktdp_mirror_grants(const struct ktdp_mirror *mirror, u64 gfn,
+				      unsigned int access)
+{
+	const struct ktdp_table *table = ktdp_mirror_hint(mirror, gfn);
+	struct ktdp_walk walk;
+
+	if (table)
+		return access & ktdp_entry_access(&mirror->fmt,
+				table->entries[ktdp_level_index(gfn, 1)]);
+	ktdp_mirror_walk(mirror, gfn, &walk);
+	return access & walk.access;
 }
 
 #endif /* _KTDP_MIRROR_H */

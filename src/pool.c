@@ -64,7 +64,7 @@ static int ktdp_pool_fill(struct ktdp_mirror *mirror)
 }
 
 /**
- * ktdp_pool_topup() - make sure that the next fault finds table pages
+ * __ktdp_pool_topup() - refill the reserve
  * @tdp: the exported TDP
  *
  * Charged to the memcg of the VM's process, whoever calls.
@@ -72,14 +72,11 @@ static int ktdp_pool_fill(struct ktdp_mirror *mirror)
  * Context: process context, may sleep; the caller holds a reference on the mm.
  * Return: 0 or -ENOMEM.
  */
-int ktdp_pool_topup(struct kvm_exported_tdp *tdp)
+int __ktdp_pool_topup(struct kvm_exported_tdp *tdp)
 {
 	struct ktdp_mirror *mirror = &tdp->mirror;
 	struct mem_cgroup *memcg, *old;
 	int ret;
-
-	if (likely(READ_ONCE(mirror->nr_pool) >= ktdp_mirror_need(mirror)))
-		return 0;
 
 	might_sleep();
 	memcg = get_mem_cgroup_from_mm(ktdp_mm(tdp));

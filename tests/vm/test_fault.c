@@ -3,10 +3,13 @@
  * Faults on every kind of memory a slot can have behind it: what the table
  * maps then, how large the leaves are, and what each refusal is called.
  *
- * Needs one free 1G page: hugepagesz=1G hugepages=1 on the command line.
+ * Needs a 1G page and secret memory, on the kernel's command line:
+ * hugepagesz=1G hugepages=1 secretmem.enable=1
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bed.h"
@@ -259,6 +262,26 @@ static void test_no_memory(void)
 	bed_close(&bed);
 }
 
+/* memfd_secret() hides pages from the kernel itself: nothing to export. */
+static void test_secret(void)
+{
+	struct mem mem;
+	int fd;
+
+	fd = syscall(SYS_memfd_secret, O_CLOEXEC);
+	if (fd < 0)
+		bail("no secret memory: boot with secretmem.enable=1");
+	must(ftruncate(fd, LITTLE));
+	mem_new(&mem, LITTLE, 0, MAP_SHARED, fd);
+	mem_fill(mem.hva, GPA, LITTLE, GEN(7));
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	check_no_memory("secret", GPA);
+	ok(mem_check(mem.hva, GPA, LITTLE, GEN(7)), "secret: untouched");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
 /* Two slots that touch, a gap, and a third; the last two not backed alike. */
 static void test_gap(void)
 {
@@ -431,6 +454,7 @@ static const struct tap_case cases[] = {
 	{ "read_only_slot", test_read_only_slot },
 	{ "read_only_vma", test_read_only_vma },
 	{ "no_memory", test_no_memory },
+	{ "secret", test_secret },
 	{ "gap", test_gap },
 	{ "edges", test_edges },
 	{ "misaligned", test_misaligned },

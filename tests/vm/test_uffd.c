@@ -78,36 +78,34 @@ static int churn_slots(void)
 	return ret;
 }
 
-/* Serve one fault; the page's gpa offset, or -errno. */
-static long serve_one(bool churn)
+static int serve(uint64_t hva)
 {
+	uint64_t off = (hva & -PAGE_4K) - (uintptr_t)mem.hva;
 	char page[PAGE_4K];
-	uint64_t hva, off;
+
+	mem_fill(page, GPA + off, PAGE_4K, GEN(1));
+	return uffd_copy(uffd, hva, page);
+}
+
+static int serve_one(bool churn)
+{
+	uint64_t hva = uffd_wait(uffd, PATIENCE);
 	int ret;
 
-	hva = uffd_wait(uffd, PATIENCE);
 	if (!hva)
 		return -ETIMEDOUT;
 	ret = churn ? churn_slots() : 0;
-	if (ret)
-		return ret;
-	off = (hva & -PAGE_4K) - (uintptr_t)mem.hva;
-	mem_fill(page, GPA + off, PAGE_4K, GEN(1));
-	ret = uffd_copy(uffd, hva, page);
-	return ret && ret != -EEXIST ? ret : (long)off;
+	return ret ? ret : serve(hva);
 }
 
 static int serve_all(bool churn)
 {
 	size_t served;
-	long ret;
+	int ret = 0;
 
-	for (served = 0; served < SIZE; served += PAGE_4K) {
+	for (served = 0; !ret && served < SIZE; served += PAGE_4K)
 		ret = serve_one(churn);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	return ret;
 }
 
 static void check_missing(const char *what, int (*run)(void), unsigned int gen)
@@ -203,6 +201,61 @@ static void test_wp(void)
 	is(size, SIZE, "a write asks for each page");
 	is(attempt_end(&attempt), 0, "and then succeeds");
 	ok(mem_check(mem.hva, GPA, SIZE, GEN(2)), "data");
+	teardown();
+}
+
+static bool storm_stop;
+static unsigned long storm_served;
+
+static void *storm_handler(void *arg)
+{
+	uint64_t hva;
+
+	(void)arg;
+	while (!__atomic_load_n(&storm_stop, __ATOMIC_ACQUIRE)) {
+		hva = uffd_wait(uffd, 100);
+		if (!hva)
+			continue;
+		serve(hva);
+		storm_served++;
+	}
+	return NULL;
+}
+
+static void *storm_taker(void *arg)
+{
+	(void)arg;
+	while (!__atomic_load_n(&storm_stop, __ATOMIC_ACQUIRE))
+		must(madvise(mem.hva, SIZE, MADV_DONTNEED));
+	return NULL;
+}
+
+/* What the handler gives is taken away again at once: late, but no error. */
+static void test_storm(void)
+{
+	uint64_t until = sys_now() + 5000;
+	unsigned int done = 0, again = 0;
+	pthread_t handler, taker;
+	int ret, error = 0;
+
+	setup(UFFDIO_REGISTER_MODE_MISSING, 0);
+	must(-pthread_create(&handler, NULL, storm_handler, NULL));
+	must(-pthread_create(&taker, NULL, storm_taker, NULL));
+	while (sys_now() < until) {
+		ret = ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W);
+		if (!ret)
+			done++;
+		else if (ret == -EAGAIN)
+			again++;
+		else
+			error = ret;
+	}
+	is(error, 0, "storm: no fault failed");
+	ok(done, "storm: %u succeeded, %u of %lu pages later", done, again, storm_served);
+	__atomic_store_n(&storm_stop, true, __ATOMIC_RELEASE);
+	pthread_join(handler, NULL);
+	pthread_join(taker, NULL);
+	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "storm: the host's pages");
 	teardown();
 }
 
@@ -327,6 +380,7 @@ static const struct tap_case cases[] = {
 	{ "slot_gone", test_slot_gone },
 	{ "slot_replaced", test_slot_replaced },
 	{ "wp", test_wp },
+	{ "storm", test_storm },
 	{ "kill", test_kill },
 	{ "kill_engine", test_kill_engine },
 	{ "kill_vmm", test_kill_vmm },
