@@ -105,8 +105,9 @@ static unsigned long ktdp_fault_pfns_found(const struct ktdp_fault *f)
  * Some pages are missing: have them faulted in, if the VMA allows.
  * -EDOM: take the slow way for the first page.
  */
-static noinline int ktdp_fault_pfns_missing(struct ktdp_fault *f, struct hmm_range *range,
-				   unsigned long found)
+static noinline int ktdp_fault_pfns_missing(struct ktdp_fault *f,
+					    struct hmm_range *range,
+					    unsigned long found)
 {
 	struct vm_area_struct *vma = vma_lookup(ktdp_mm(f->tdp), f->hva);
 	int ret;

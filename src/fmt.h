@@ -166,12 +166,11 @@ static inline void ktdp_fmt_finish(struct ktdp_fmt *fmt)
 	fmt->leaf_writable = leaf;
 	for (level = 1; level <= KTDP_MAX_LEVEL; level++) {
 		u64 low = ktdp_level_mask(level) << 12;
-		u64 row0 = fmt->table | fmt->write | fmt->addr;
+		u64 row0 = (level == KTDP_LEVEL_4K ? leaf :
+			    fmt->table | fmt->write) | fmt->addr;
 		u64 row1 = row0;
 
-		if (level == KTDP_LEVEL_4K)
-			row1 = row0 = leaf | fmt->addr;
-		else if (level <= fmt->max_leaf_level)
+		if (level > KTDP_LEVEL_4K && level <= fmt->max_leaf_level)
 			row1 = leaf | KTDP_ENTRY_HUGE | (fmt->addr & ~low);
 		fmt->rsvd[0][level - 1] = ~row0;
 		fmt->rsvd[1][level - 1] = ~row1;

@@ -53,7 +53,7 @@ struct kvm_exported_tdp {
 	atomic_t notifying;		/* zaps whose callbacks may still run */
 	struct mmu_interval_notifier hmm;	/* constant, see fault.c */
 
-	struct mutex importers_lock;
+	struct mutex importers_lock;	/* changes of the list */
 	struct list_head importers;	/* importers_lock; readers: SRCU */
 	struct srcu_struct importers_srcu;
 

@@ -21,7 +21,7 @@
 
 /* If KVM changes one of these, the build breaks and not the host. */
 #define ktdp_kvm_check(type, member, want) \
-	static_assert(__same_type(((type *)NULL)->member, want))
+	static_assert(__same_type(typeof_member(type, member), want))
 ktdp_kvm_check(struct kvm, mm, struct mm_struct *);
 ktdp_kvm_check(struct kvm, srcu, struct srcu_struct);
 ktdp_kvm_check(struct kvm_memslots, hva_tree, struct rb_root_cached);
@@ -196,8 +196,8 @@ bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
 }
 
 /**
- * ktdp_kvm_for_each_hva_range() - call a function for the guest frames behind
- * a range of host virtual addresses
+ * ktdp_kvm_walk_hva_range() - call a function for the guest frames behind a
+ * range of host virtual addresses
  * @tdp: the exported TDP
  * @start: first byte
  * @end: byte behind the last one
@@ -206,9 +206,9 @@ bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
  * Slots that are being deleted count, for until KVM has told us of it they may
  * be mapped.
  */
-void ktdp_kvm_for_each_hva_range(struct kvm_exported_tdp *tdp,
-				 unsigned long start, unsigned long end,
-				 ktdp_gfn_range_fn fn)
+void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
+			     unsigned long start, unsigned long end,
+			     ktdp_gfn_range_fn fn)
 {
 	struct kvm *kvm = tdp->kvm;
 	struct interval_tree_node *node;

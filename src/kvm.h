@@ -37,9 +37,9 @@ int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
 bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
 			     const struct ktdp_slot *slot);
-void ktdp_kvm_for_each_hva_range(struct kvm_exported_tdp *tdp,
-				 unsigned long start, unsigned long end,
-				 ktdp_gfn_range_fn fn);
+void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
+			     unsigned long start, unsigned long end,
+			     ktdp_gfn_range_fn fn);
 
 /**
  * ktdp_kvm_slot_is_same() - is the memslot of a gfn still what it was?

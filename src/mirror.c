@@ -478,6 +478,7 @@ static void ktdp_wrprot_table(struct ktdp_mirror *mirror,
 			      struct ktdp_zap *zap)
 {
 	const struct ktdp_fmt *fmt = &mirror->fmt;
+	struct ktdp_table *child;
 	int level = table->level;
 	u64 gfn, next;
 
@@ -490,9 +491,9 @@ static void ktdp_wrprot_table(struct ktdp_mirror *mirror,
 			continue;
 		if (ktdp_entry_is_table(entry, level) &&
 		    (gfn > base || end < next)) {
-			ktdp_wrprot_table(mirror,
-				ktdp_hpa_to_table(ktdp_entry_hpa(fmt, entry)),
-				gfn, min(next, end), zap);
+			child = ktdp_hpa_to_table(ktdp_entry_hpa(fmt, entry));
+			ktdp_wrprot_table(mirror, child, gfn, min(next, end),
+					  zap);
 			continue;
 		}
 		if (!ktdp_mirror_set_entry(mirror, table, base, level, entry,

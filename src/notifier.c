@@ -52,8 +52,8 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 	}
 	raw_spin_unlock(&tdp->mirror.lock);
 
-	ktdp_kvm_for_each_hva_range(tdp, range->start, range->end,
-				    ktdp_notifier_zap);
+	ktdp_kvm_walk_hva_range(tdp, range->start, range->end,
+				ktdp_notifier_zap);
 	return 0;
 }
 

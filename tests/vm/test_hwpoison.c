@@ -13,36 +13,101 @@
 static struct bed bed;
 static struct mem mem;
 
-static void test_poison(void)
+static void begin(void)
 {
-	struct told told;
-	uint64_t word = 0;
-
-	mem_small(&mem, SIZE);
 	bed_open(&bed);
 	vm_map(&bed.vm, 1, GPA, &mem);
-	is(guest_fill(&bed.vm, GPA, SIZE, GEN(9)), 0, "guest writes");
-	is(dma_fill(bed.dma, GPA, SIZE, GEN(1)), 0, "engine writes");
+	is(guest_fill(&bed.vm, GPA, mem.size, GEN(9)), 0, "guest writes");
+	is(dma_fill(bed.dma, GPA, mem.size, GEN(1)), 0, "engine writes");
+}
+
+/* The page at @bad goes bad; a leaf of it and all around it goes at once. */
+static void check_poison(const char *what, uint64_t bad, size_t size)
+{
+	uint64_t gpa = bad & -size;
+	struct told told;
+
 	told_begin(&told, bed.dma);
-	is(sys(madvise(mem.hva + BAD, PAGE_4K, MADV_HWPOISON)), 0,
-	   "a page goes bad");
-	ok(told_of(&told, GPA + BAD, PAGE_4K), "importer was told");
-	ok(ktdp_absent(bed.tdp, GPA + BAD, PAGE_4K), "it is not mapped any more");
-	is(ktdp_prefault(bed.tdp, GPA + BAD, PAGE_4K, ACC_R), -EHWPOISON, "read");
-	is(ktdp_prefault(bed.tdp, GPA + BAD, PAGE_4K, ACC_W), -EHWPOISON, "write");
-	is(ktdp_prefault(bed.tdp, GPA + BAD, PAGE_4K, ACC_X), -EHWPOISON, "exec");
-	is(dma_read(bed.dma, GPA + BAD, &word, 8, 0), -EHWPOISON, "engine reads");
-	is(dma_write(bed.dma, GPA + BAD, &word, 8, 0), -EHWPOISON, "engine writes");
-	ok(ktdp_absent(bed.tdp, GPA + BAD, PAGE_4K), "and never mapped for that");
-	is(dma_check(bed.dma, GPA, BAD, GEN(1)), 0, "the page before is good");
-	is(dma_check(bed.dma, GPA + BAD + PAGE_4K, PAGE_4K, GEN(1)), 0,
-	   "so is the one behind");
+	is(sys(madvise(mem.hva + (bad - GPA), PAGE_4K, MADV_HWPOISON)), 0,
+	   "%s: a page goes bad", what);
+	ok(told_of(&told, gpa, size), "%s: importer was told", what);
+	ok(ktdp_absent(bed.tdp, gpa, size), "%s: nothing is mapped", what);
+}
+
+static void check_refused(const char *what, uint64_t gpa)
+{
+	uint64_t word = 0;
+
+	is(ktdp_prefault(bed.tdp, gpa, PAGE_4K, ACC_R), -EHWPOISON, "%s: read", what);
+	is(ktdp_prefault(bed.tdp, gpa, PAGE_4K, ACC_W), -EHWPOISON, "%s: write", what);
+	is(ktdp_prefault(bed.tdp, gpa, PAGE_4K, ACC_X), -EHWPOISON, "%s: exec", what);
+	is(dma_read(bed.dma, gpa, &word, 8, 0), -EHWPOISON, "%s: engine reads", what);
+	is(dma_write(bed.dma, gpa, &word, 8, 0), -EHWPOISON, "%s: engine writes",
+	   what);
+	ok(ktdp_absent(bed.tdp, gpa, PAGE_4K), "%s: never mapped for that", what);
+}
+
+/* The rest of what a small page was taken out of. */
+static void check_rest(const char *what, uint64_t gpa, size_t size)
+{
+	uint64_t some;
+
+	is(dma_check(bed.dma, gpa, BAD, GEN(1)), 0, "%s: good before", what);
+	is(dma_check(bed.dma, gpa + BAD + PAGE_4K, size - BAD - PAGE_4K, GEN(1)), 0,
+	   "%s: good behind", what);
+	is(ktdp_prefault_some(bed.tdp, gpa, size, ACC_W, &some), -EHWPOISON,
+	   "%s: prefault of all", what);
+	is(some, BAD, "%s: goes as far as the bad page", what);
+	ok(bed_agrees(&bed, GPA, mem.hva, mem.size), "%s: the host's pages", what);
+}
+
+static void test_small(void)
+{
+	mem_small(&mem, SIZE);
+	begin();
+	check_poison("small", GPA + BAD, PAGE_4K);
+	check_refused("small", GPA + BAD);
+	check_rest("small", GPA, SIZE);
 	bed_close(&bed);
-	munmap(mem.hva, SIZE);
+	mem_free(&mem);
+}
+
+static void test_thp(void)
+{
+	uint64_t gpa = GPA + PAGE_2M;
+
+	mem_thp(&mem, 2 * PAGE_2M);
+	begin();
+	is(ktdp_level(bed.tdp, gpa), 2, "THP: huge leaf first");
+	check_poison("THP", gpa + BAD, PAGE_2M);
+	check_refused("THP", gpa + BAD);
+	check_rest("THP", gpa, PAGE_2M);
+	is(ktdp_level(bed.tdp, gpa), 1, "THP: small leaves then");
+	is(ktdp_level(bed.tdp, GPA), 2, "THP: its neighbour is as it was");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
+/* Of hugetlb a whole page is bad. */
+static void test_hugetlb(void)
+{
+	uint64_t gpa = GPA + PAGE_2M;
+
+	if (mem_hugetlb(&mem, 2 * PAGE_2M, PAGE_2M))
+		bail("no 2M pages");
+	begin();
+	check_poison("hugetlb", gpa + BAD, PAGE_2M);
+	check_refused("hugetlb", gpa);
+	check_refused("hugetlb", gpa + BAD);
+	is(dma_check(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "hugetlb: its neighbour");
+	bed_close(&bed);
+	mem_free(&mem);
 }
 
 static const struct tap_case cases[] = {
-	{ "poison", test_poison },
+	{ "small", test_small },
+	{ "thp", test_thp },
+	{ "hugetlb", test_hugetlb },
 };
 
 int main(int argc, char **argv)

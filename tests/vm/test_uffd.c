@@ -204,6 +204,8 @@ static void test_wp(void)
 	teardown();
 }
 
+#define STORM_TAKERS	4
+
 static bool storm_stop;
 static unsigned long storm_served;
 
@@ -235,12 +237,13 @@ static void test_storm(void)
 {
 	uint64_t until = sys_now() + 5000;
 	unsigned int done = 0, again = 0;
-	pthread_t handler, taker;
-	int ret, error = 0;
+	pthread_t handler, takers[STORM_TAKERS];
+	int i, ret, error = 0;
 
 	setup(UFFDIO_REGISTER_MODE_MISSING, 0);
 	must(-pthread_create(&handler, NULL, storm_handler, NULL));
-	must(-pthread_create(&taker, NULL, storm_taker, NULL));
+	for (i = 0; i < STORM_TAKERS; i++)
+		must(-pthread_create(&takers[i], NULL, storm_taker, NULL));
 	while (sys_now() < until) {
 		ret = ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W);
 		if (!ret)
@@ -254,7 +257,8 @@ static void test_storm(void)
 	ok(done, "storm: %u succeeded, %u of %lu pages later", done, again, storm_served);
 	__atomic_store_n(&storm_stop, true, __ATOMIC_RELEASE);
 	pthread_join(handler, NULL);
-	pthread_join(taker, NULL);
+	for (i = 0; i < STORM_TAKERS; i++)
+		pthread_join(takers[i], NULL);
 	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "storm: the host's pages");
 	teardown();
 }

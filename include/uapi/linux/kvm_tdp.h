@@ -22,7 +22,8 @@
  *  - EFAULT: the struct cannot be read, or not be written back.
  *  - EINVAL: @size smaller than the first version of the struct, an unknown
  *    flag, a reserved member that is not zero.
- *  - E2BIG: the struct is larger than known here and its tail is not zero.
+ *  - E2BIG: the struct is larger than known here and its tail is not zero, or
+ *    it is larger than 4096 bytes.
  *
  * GPAs and lengths are in bytes and multiples of 4096.  Host physical addresses
  * are returned to callers with CAP_SYS_ADMIN, and as 0 to all others.
@@ -123,6 +124,7 @@ struct kvm_tdp_info {
  *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot, or
  *    unmapped in the VMM).
  *  - EACCES: write access to memory that is read-only in the slot or the VMM.
+ *  - EBUSY: write access to a slot that logs dirty pages.
  *  - EHWPOISON: the page is poisoned.
  *  - EPERM: the VM's process is exiting.
  *  - EINTR: a fatal signal is pending.
@@ -206,7 +208,8 @@ struct kvm_tdp_map {
  * @entries_set: leaves written since creation
  * @entries_zapped: leaves removed since creation
  * @replaced: leaves or tables removed to make room for a larger or smaller leaf
- * @invalidations: notices of the host that touched guest memory
+ * @invalidations: ranges of guest memory that the host took back: one for each
+ *	notice of the host and memslot it touched
  * @invalidations_sent: invalidate callbacks made, one per importer and range
  * @slot_zaps: memslots deleted or moved
  *

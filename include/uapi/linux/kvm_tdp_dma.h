@@ -69,7 +69,9 @@ struct kvm_tdp_dma_detach {
  * @done: out: bytes transferred, also when the ioctl fails
  *
  * Errors: ENOTCONN not attached; EFAULT @buf, or no guest RAM there; EINVAL the
- * range wraps; ENXIO not mapped, with NOFAULT; else as kvm_exported_tdp_ops.fault.
+ * range wraps; ENXIO not mapped, with NOFAULT or if the exporter has no fault;
+ * EIO an entry of the table breaks its metadata's promise; else as
+ * kvm_exported_tdp_ops.fault.
  */
 struct kvm_tdp_dma_rw {
 	__u32 size;
@@ -85,8 +87,8 @@ struct kvm_tdp_dma_rw {
  * @size: sizeof(struct kvm_tdp_dma_copy)
  * @flags: KVM_TDP_DMA_NOFAULT or 0
  * @src_gpa: source, any alignment
- * @dst_gpa: destination, any alignment; overlap is copied as memmove() would
- *	not: in ascending order
+ * @dst_gpa: destination, any alignment; where the two overlap the result is
+ *	that of a copy byte by byte in ascending order
  * @length: bytes
  * @done: out: bytes copied, also when the ioctl fails
  *
