@@ -35,12 +35,23 @@ static void check(int ret)
 
 static void map_run(void)
 {
-	struct ktdp_cursor cur;
 	unsigned int i;
 
-	ktdp_cursor_init(&cur, &mirror);
 	for (i = 0; i < PAGES; i++)
-		check(ktdp_mirror_map(&cur, i, 1, i, true));
+		check(ktdp_mirror_map(&mirror, i, 1, i, true));
+}
+
+static void map_windows(void)
+{
+	unsigned long pages[KTDP_ENTRIES], done;
+	unsigned int gfn, i;
+
+	for (gfn = 0; gfn < PAGES; gfn += KTDP_ENTRIES) {
+		for (i = 0; i < KTDP_ENTRIES; i++)
+			pages[i] = ktdp_page(gfn + i, true);
+		check(ktdp_mirror_map_pages(&mirror, gfn, pages, KTDP_ENTRIES,
+					    &done));
+	}
 }
 
 static void map_shuffled(void)
@@ -48,11 +59,9 @@ static void map_shuffled(void)
 	unsigned int i;
 
 	for (i = 0; i < PAGES; i++) {
-		struct ktdp_cursor cur;
 		u64 gfn = shuffled(i);
 
-		ktdp_cursor_init(&cur, &mirror);
-		check(ktdp_mirror_map(&cur, gfn, 1, gfn, true));
+		check(ktdp_mirror_map(&mirror, gfn, 1, gfn, true));
 	}
 }
 
@@ -100,7 +109,7 @@ static void fill_pool(void)
 {
 	free_detached();
 	while (mirror.nr_pool < TABLES)
-		ktdp_mirror_pool_add(&mirror, env_table_alloc());
+		ktdp_mirror_pool_add(&mirror, env_table_alloc(&mirror));
 }
 
 static void measure(const char *what, void (*fn)(void), unsigned int nr)
@@ -117,13 +126,13 @@ int main(void)
 
 	env_hpa_base_set(cfg_addr(&cfg));
 	cfg_fmt_init(&cfg, &mirror.fmt);
-	mirror.root = env_table_alloc();
+	mirror.root = env_table_alloc(&mirror);
 	mirror.root->level = cfg.level;
 	mirror.lock.held = true;
 
 	printf("# one call each, 1 GiB in 4K pages, %s\n", cfg_name(&cfg));
 	fill_pool();
-	measure("map, in order, one cursor", map_run, PAGES);
+	measure("map, in order", map_run, PAGES);
 	measure("walk, shuffled", walk_shuffled, PAGES);
 	measure("write-protect 1 GiB", wrprot_all, 1);
 	measure("map writable again, shuffled", map_shuffled, PAGES);
@@ -132,5 +141,7 @@ int main(void)
 	fill_pool();
 	measure("map, shuffled", map_shuffled, PAGES);
 	measure("zap, page by page, shuffled", zap_pages, PAGES);
+	fill_pool();
+	measure("map_pages, 512 at a time, for each page", map_windows, PAGES);
 	return 0;
 }

@@ -123,7 +123,8 @@ static void check_change(u64 gfn, int level, u64 old, u64 new)
 			level, old, new);
 }
 
-static void check_new_table(const struct ktdp_table *table, int level)
+static void check_new_table(const struct ktdp_table *table,
+			    const struct ktdp_table *parent)
 {
 	unsigned int i, used = table->nr_present;
 
@@ -131,9 +132,11 @@ static void check_new_table(const struct ktdp_table *table, int level)
 		used |= !!table->leaves[i];
 	for (i = 0; i < KTDP_ENTRIES; i++)
 		used |= !!table->entries[i];
-	if (used || table->level != level)
-		env_die("a table is linked that is not empty, or at level %d instead of %d",
-			table->level, level);
+	if (used || table->level != parent->level - 1)
+		env_die("a table is linked that is not empty, or at level %d below %d",
+			table->level, parent->level);
+	if (table->parent != parent || table->mirror != &run.mirror)
+		env_die("a table is linked and does not know where");
 }
 
 /* Hook of every change, before it is made. */
@@ -150,12 +153,14 @@ void check_set(struct ktdp_mirror *mirror, u64 gfn, int level, u64 old, u64 new)
 	check_change(gfn, level, old, new);
 
 	if (from.kind == KTDP_ENTRY_EMPTY && to.kind == KTDP_ENTRY_TABLE) {
-		check_new_table(ktdp_hpa_to_table(to.hpa), level - 1);
+		check_new_table(ktdp_hpa_to_table(to.hpa), table);
 		env_table_linked(to.hpa, table, gfn & ~ktdp_level_mask(level));
 	} else if (from.kind == KTDP_ENTRY_TABLE && !new) {
 		env_table_detached(from.hpa);
 	} else if (from.kind == KTDP_ENTRY_LEAF && !new) {
 		run.cleared[level - 1]++;
+	} else if (!old && to.kind == KTDP_ENTRY_LEAF) {
+		run.nr_leaves_set++;
 	}
 	if (run.nr_sets++ % CHECK_IN_FLIGHT == 0)
 		check_in_flight();
@@ -174,10 +179,12 @@ void check_counters(void)
 			env_die("the root counts %llu leaves of level %u, there are %llu",
 				mirror->root->leaves[i], i + 1, leaves[i]);
 	}
-	if (mirror->entries_set - mirror->entries_zapped !=
+	if (mirror->entries_set != run.nr_leaves_set ||
+	    mirror->entries_set - mirror->entries_zapped !=
 	    leaves[0] + leaves[1] + leaves[2])
-		env_die("%llu leaves set, %llu zapped",
-			mirror->entries_set, mirror->entries_zapped);
+		env_die("%llu leaves counted as set, %llu as zapped; %llu were set",
+			mirror->entries_set, mirror->entries_zapped,
+			run.nr_leaves_set);
 	for (i = 0; i < RUN_PENDING; i++)
 		pending += run.pending[i].nr;
 	linked = env.tables - 1 - mirror->nr_pool - pending;
@@ -186,6 +193,57 @@ void check_counters(void)
 	if (mirror->nr_linked - run.nr_freed - pending != linked)
 		env_die("%llu tables ever linked, %llu freed, %llu detached, %u linked",
 			mirror->nr_linked, run.nr_freed, pending, linked);
+}
+
+/* The hint is the table that a walk finds, if all levels above grant write. */
+void check_hint(void)
+{
+	u64 gfn = run.mirror.hint_window << 9;
+	const struct ktdp_table *hint = run.mirror.hint;
+	const struct ktdp_table *table = run.mirror.root;
+	int level;
+
+	if (!hint)
+		return;
+	if (gfn >= ktdp_gfn_end(run.cfg.level))
+		env_die("the hint is for gfn %#llx", gfn);
+	for (level = run.cfg.level; level > 1; level--) {
+		u64 entry = table->entries[(gfn >> (9 * (level - 1))) & 511];
+		struct cfg_entry e = cfg_decode(&run.cfg, entry, level);
+
+		if (e.kind != KTDP_ENTRY_TABLE || !e.write)
+			env_die("the hint for gfn %#llx is below entry %#llx at level %d",
+				gfn, entry, level);
+		table = ktdp_hpa_to_table(e.hpa);
+	}
+	if (table != hint || hint->level != 1)
+		env_die("the hint for gfn %#llx is another table", gfn);
+}
+
+static void check_grants_at(unsigned int i)
+{
+	const struct cell *cell = &run.model.now[i];
+	u64 gfn = run.model.gfn[i];
+	bool there = cell->level;
+
+	if (ktdp_mirror_grants(&run.mirror, gfn, KTDP_READ) != there ||
+	    ktdp_mirror_grants(&run.mirror, gfn, KTDP_EXEC) != there ||
+	    ktdp_mirror_grants(&run.mirror, gfn, KTDP_WRITE) != cell->write)
+		env_die("gfn %#llx level %d write %d: another access is granted",
+			gfn, cell->level, cell->write);
+}
+
+/* With the hint, next to it and elsewhere. */
+void check_grants(void)
+{
+	unsigned int hint = model_find(&run.model, run.mirror.hint_window << 9);
+
+	raw_spin_lock(&run.mirror.lock);
+	check_grants_at((hint + rnd(MODEL_PAGES)) % MODEL_CELLS);
+	check_grants_at((hint + MODEL_PAGES) % MODEL_CELLS);
+	check_grants_at((hint + MODEL_CELLS - 1) % MODEL_CELLS);
+	check_grants_at(rnd(MODEL_CELLS));
+	raw_spin_unlock(&run.mirror.lock);
 }
 
 struct recount {
@@ -214,17 +272,34 @@ static void recount_leaf(struct recount *rc, u64 gfn, int level,
 	rc->leaves[level - 1]++;
 }
 
+/* What @table says of the @present entries, and the leaves found since @before. */
+static void recount_compare(const struct recount *rc,
+			    const struct ktdp_table *table,
+			    unsigned int present, const u64 *before)
+{
+	unsigned int i;
+
+	if (present != table->nr_present)
+		env_die("a table at level %d has %u entries and counts %u",
+			table->level, present, table->nr_present);
+	for (i = 0; i < KTDP_MAX_LEAF_LEVEL && table->level > 1; i++) {
+		if (table->leaves[i] != rc->leaves[i] - before[i])
+			env_die("a table at level %d counts %llu leaves of level %u, has %llu",
+				table->level, table->leaves[i], i + 1,
+				rc->leaves[i] - before[i]);
+	}
+}
+
 /* Go through a tree entry by entry, and hold each table's counters to it. */
 static void recount_tree(struct recount *rc, const struct ktdp_table *table,
-			 u64 gfn, int level, bool write)
+			 u64 gfn, bool write)
 {
 	u64 before[KTDP_MAX_LEAF_LEVEL];
 	unsigned int i, present = 0;
+	int level = table->level;
 
 	memcpy(before, rc->leaves, sizeof(before));
 	rc->tables++;
-	if (table->level != level)
-		env_die("table at level %d says %d", level, table->level);
 	for (i = 0; i < KTDP_ENTRIES; i++, gfn += ktdp_level_pages(level)) {
 		struct cfg_entry e = cfg_decode(&run.cfg, table->entries[i],
 						level);
@@ -232,21 +307,17 @@ static void recount_tree(struct recount *rc, const struct ktdp_table *table,
 
 		present += e.kind != KTDP_ENTRY_EMPTY;
 		if (e.kind == KTDP_ENTRY_TABLE) {
-			recount_tree(rc, ktdp_hpa_to_table(e.hpa), gfn,
-				     level - 1, w);
+			const struct ktdp_table *child = ktdp_hpa_to_table(e.hpa);
+
+			if (child->parent != table || child->level != level - 1)
+				env_die("a table below level %d says another place",
+					level);
+			recount_tree(rc, child, gfn, w);
 		} else if (e.kind == KTDP_ENTRY_LEAF) {
 			recount_leaf(rc, gfn, level, &e, w);
 		}
 	}
-	if (present != table->nr_present)
-		env_die("a table at level %d has %u entries and counts %u",
-			level, present, table->nr_present);
-	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++) {
-		if (table->leaves[i] != rc->leaves[i] - before[i])
-			env_die("a table at level %d counts %llu leaves of level %u, has %llu",
-				level, table->leaves[i], i + 1,
-				rc->leaves[i] - before[i]);
-	}
+	recount_compare(rc, table, present, before);
 }
 
 void check_tree(void)
@@ -254,7 +325,7 @@ void check_tree(void)
 	struct recount rc = { .cells = run.model.now, .linked = true };
 	u64 leaves[KTDP_MAX_LEAF_LEVEL];
 
-	recount_tree(&rc, run.mirror.root, 0, run.cfg.level, true);
+	recount_tree(&rc, run.mirror.root, 0, true);
 	model_leaves(&run.model, run.model.now, leaves);
 	if (memcmp(leaves, rc.leaves, sizeof(leaves)))
 		env_die("the tree has other leaves than the model");
@@ -277,7 +348,7 @@ void check_detached(const struct ktdp_table *head, const struct ktdp_table *end)
 	for (; head != end; head = head->next) {
 		if (env_table_state(head) != ENV_DETACHED)
 			env_die("a table is on the list but not detached");
-		recount_tree(&rc, head, env_table_gfn(head), head->level, true);
+		recount_tree(&rc, head, env_table_gfn(head), true);
 	}
 	model_leaves(&run.model, run.model.was, was);
 	model_leaves(&run.model, run.model.now, now);

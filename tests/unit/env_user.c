@@ -151,7 +151,7 @@ static struct env_table *env_slot_take(void)
 	return slot;
 }
 
-struct ktdp_table *env_table_alloc(void)
+struct ktdp_table *env_table_alloc(struct ktdp_mirror *mirror)
 {
 	struct env_table *slot;
 
@@ -163,6 +163,7 @@ struct ktdp_table *env_table_alloc(void)
 	memset(slot, 0, sizeof(*slot));
 	memset(env_page(slot), 0, ENV_PAGE_SIZE);
 	slot->table.entries = env_page(slot);
+	slot->table.mirror = mirror;
 	slot->state = ENV_FRESH;
 	env.tables++;
 	return &slot->table;

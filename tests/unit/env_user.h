@@ -19,6 +19,13 @@ typedef unsigned long long u64;
 #define BIT_ULL(n)		(1ULL << (n))
 #define GENMASK_ULL(h, l)	((~0ULL << (l)) & (~0ULL >> (63 - (h))))
 
+#ifndef __always_inline
+#define __always_inline		inline __attribute__((__always_inline__))
+#endif
+#define noinline		__attribute__((__noinline__))
+#define likely(x)		__builtin_expect(!!(x), 1)
+#define unlikely(x)		__builtin_expect(!!(x), 0)
+
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 /* Pairs with whatever the code under test says. */
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
@@ -115,7 +122,7 @@ enum env_state {
 #define ENV_HPA_STRIDE	8192ULL	/* there is a guard page behind each */
 
 void env_hpa_base_set(u64 addr_bits);
-struct ktdp_table *env_table_alloc(void);
+struct ktdp_table *env_table_alloc(struct ktdp_mirror *mirror);
 void env_table_linked(u64 hpa, struct ktdp_table *parent, u64 gfn);
 void env_table_detached(u64 hpa);
 enum env_state env_table_state(const struct ktdp_table *table);

@@ -44,9 +44,10 @@ static void run_tell(void)
 	for (; i < run.nr_ops; i++) {
 		const struct op *op = &run.log[i % RUN_LOG];
 
-		diag("%8llu %-6s [%#llx, %#llx) level %d pfn %#llx%s pool %u -> %d",
+		diag("%8llu %-6s [%#llx, %#llx) level %d pfn %#llx%s pool %u -> %d (%u)",
 		     i, op->what, op->start, op->end, op->level, op->pfn,
-		     op->write ? " w" : "", op->pool, op->ret);
+		     op->write ? " w" : "", op->pool, op->ret,
+		     op->done);
 	}
 }
 
@@ -60,7 +61,7 @@ void run_begin(const struct cfg *cfg, u64 seed, unsigned int index)
 	env_hpa_base_set(cfg_addr(cfg));
 	model_init(&run.model, cfg->level);
 	cfg_fmt_init(cfg, &run.mirror.fmt);
-	run.mirror.root = env_table_alloc();
+	run.mirror.root = env_table_alloc(&run.mirror);
 	run.mirror.root->level = cfg->level;
 	env.on_die = run_tell;
 	env.on_set = check_set;
@@ -75,7 +76,7 @@ void run_pool_set(unsigned int nr)
 	while (mirror->nr_pool != nr) {
 		bool add = mirror->nr_pool < nr;
 
-		table = add ? env_table_alloc() : NULL;
+		table = add ? env_table_alloc(mirror) : NULL;
 		raw_spin_lock(&mirror->lock);
 		if (add)
 			ktdp_mirror_pool_add(mirror, table);

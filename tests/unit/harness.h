@@ -30,6 +30,7 @@ struct op {
 	int level;
 	bool write;
 	unsigned int pool;
+	unsigned int done;
 	int ret;
 };
 
@@ -42,7 +43,7 @@ struct run {
 	u64 nr_ops;
 	u64 nr_sets;			/* calls of the hook */
 	u64 cleared[KTDP_MAX_LEAF_LEVEL];	/* leaves, in this operation */
-	u64 detached[KTDP_MAX_LEAF_LEVEL];	/* with their tables */
+	u64 nr_leaves_set;			/* in all operations */
 	struct pending pending[RUN_PENDING];
 	u64 nr_freed;
 	struct op log[RUN_LOG];
@@ -65,6 +66,8 @@ void check_set(struct ktdp_mirror *mirror, u64 gfn, int level, u64 old,
 	       u64 new);
 void check_cells(unsigned int first, unsigned int end);
 void check_counters(void);
+void check_hint(void);
+void check_grants(void);
 void check_tree(void);
 void check_detached(const struct ktdp_table *head,
 		    const struct ktdp_table *end);

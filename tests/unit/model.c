@@ -17,8 +17,12 @@ void model_init(struct model *m, int level)
 	const u64 regions[MODEL_REGIONS] = {
 		0, 1, 511, 512, top / 2 - 1, top / 2, top - 2, top - 1,
 	};
-	static const u64 windows[MODEL_WINDOWS] = { 0, 1, 300, 511 };
-	static const u64 pages[MODEL_PAGES] = { 0, 1, 3, 256, 510, 511 };
+	static const u64 windows[MODEL_WINDOWS] = { 0, 1, 511 };
+	static const u64 pages[MODEL_PAGES] = {
+		0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+		255, 256,
+		506, 507, 508, 509, 510, 511,
+	};
 	unsigned int i;
 
 	memset(m, 0, sizeof(*m));
@@ -94,26 +98,54 @@ static int model_map_found(const struct cell *cell, u64 gfn, int level, u64 pfn,
 	return cell->level > level ? -EBUSY : 0;
 }
 
-int model_map(struct model *m, u64 gfn, int level, u64 pfn, bool write,
-	      unsigned int pool, unsigned int *warns)
+static int model_map_one(struct model *m, u64 gfn, int level, u64 pfn,
+			 bool write, unsigned int *pool, unsigned int *warns)
 {
 	unsigned int first = model_find(m, gfn);
 	unsigned int end = model_find(m, gfn + pages_at(level));
-	unsigned int i;
+	unsigned int i, missing = model_missing(m, gfn, level);
 	int ret = 0;
 
-	model_begin(m);
 	if (m->now[first].level >= level) {
 		ret = model_map_found(&m->now[first], gfn, level, pfn, write,
 				      warns);
 	} else {
 		for (i = first; i < end && !ret; i++)
 			ret = m->now[i].level ? -EBUSY : 0;
-		if (!ret && model_missing(m, gfn, level) > pool)
+		if (!ret && missing > *pool)
 			ret = -ENOMEM;
 	}
-	for (i = first; i < end && !ret; i++)
+	if (ret)
+		return ret;
+	*pool -= missing;
+	for (i = first; i < end; i++)
 		m->now[i] = (struct cell) { pfn, level, write };
+	return 0;
+}
+
+int model_map(struct model *m, u64 gfn, int level, u64 pfn, bool write,
+	      unsigned int pool, unsigned int *warns)
+{
+	model_begin(m);
+	return model_map_one(m, gfn, level, pfn, write, &pool, warns);
+}
+
+/* One after the other, up to the first that does not end up mapped. */
+int model_map_pages(struct model *m, u64 gfn, const struct cell *pages,
+		    unsigned int nr, unsigned int pool, unsigned int *warns,
+		    unsigned int *done)
+{
+	int ret = 0;
+
+	model_begin(m);
+	for (*done = 0; *done < nr; ++*done) {
+		const struct cell *page = &pages[*done];
+
+		ret = model_map_one(m, gfn + *done, 1, page->pfn, page->write,
+				    &pool, warns);
+		if (ret && ret != -EEXIST)
+			break;
+	}
 	return ret;
 }
 

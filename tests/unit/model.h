@@ -12,8 +12,8 @@
 #include "fmt.h"
 
 #define MODEL_REGIONS	8
-#define MODEL_WINDOWS	4	/* in each region */
-#define MODEL_PAGES	6	/* in each window */
+#define MODEL_WINDOWS	3	/* in each region */
+#define MODEL_PAGES	18	/* in each window, some of them in a row */
 #define MODEL_CELLS	(MODEL_REGIONS * MODEL_WINDOWS * MODEL_PAGES)
 
 struct cell {
@@ -41,6 +41,9 @@ u64 model_base(const struct model *m, const struct cell *cells, unsigned int i);
 /* Each begins an operation: was = now, and now becomes what is expected. */
 int model_map(struct model *m, u64 gfn, int level, u64 pfn, bool write,
 	      unsigned int pool, unsigned int *warns);
+int model_map_pages(struct model *m, u64 gfn, const struct cell *pages,
+		    unsigned int nr, unsigned int pool, unsigned int *warns,
+		    unsigned int *done);
 struct span model_zap(struct model *m, u64 start, u64 end);
 struct span model_wrprot(struct model *m, u64 start, u64 end);
 

@@ -2,6 +2,7 @@
 /*
  * What zap and write-protect cost under the lock is bounded by the edges of
  * the range, whatever is mapped between them: counted in changes of entries.
+ * So is what it costs to map a window of pages.
  */
 
 #include <string.h>
@@ -22,7 +23,7 @@ static void setup(void)
 	env_hpa_base_set(cfg_addr(&cfg));
 	memset(&mirror, 0, sizeof(mirror));
 	cfg_fmt_init(&cfg, &mirror.fmt);
-	mirror.root = env_table_alloc();
+	mirror.root = env_table_alloc(&mirror);
 	mirror.root->level = cfg.level;
 }
 
@@ -37,41 +38,55 @@ static void teardown(void)
 	ktdp_table_free(mirror.root);
 }
 
-static void map(struct ktdp_cursor *cur, u64 gfn)
+static void fill_pool(void)
 {
-	struct ktdp_table *table;
+	while (mirror.nr_pool < ktdp_mirror_need(&mirror))
+		ktdp_mirror_pool_add(&mirror, env_table_alloc(&mirror));
+}
+
+static void map(u64 gfn)
+{
 	int ret;
 
-	while (mirror.nr_pool < ktdp_mirror_need(&mirror)) {
-		table = env_table_alloc();
-		ktdp_mirror_pool_add(&mirror, table);
-	}
-	ret = ktdp_mirror_map(cur, gfn, 1, gfn, true);
+	fill_pool();
+	ret = ktdp_mirror_map(&mirror, gfn, 1, gfn, true);
 	if (ret && ret != -EEXIST)
 		bail("gfn %#llx is not mapped: %d", gfn, ret);
 }
 
-static void map_window(struct ktdp_cursor *cur, u64 gfn)
+/* The page of gfn n is pfn n. */
+static int map_window(u64 gfn, bool writable, unsigned long *done)
 {
+	unsigned long pages[KTDP_ENTRIES];
 	unsigned int i;
 
+	gfn &= ~ktdp_level_mask(2);
 	for (i = 0; i < KTDP_ENTRIES; i++)
-		map(cur, (gfn & ~ktdp_level_mask(2)) + i);
+		pages[i] = ktdp_page(gfn + i, writable);
+	fill_pool();
+	return ktdp_mirror_map_pages(&mirror, gfn, pages, KTDP_ENTRIES, done);
+}
+
+static void map_all_of_window(u64 gfn)
+{
+	unsigned long done;
+	int ret = map_window(gfn, true, &done);
+
+	if ((ret && ret != -EEXIST) || done != KTDP_ENTRIES)
+		bail("window at %#llx: %d, %lu done", gfn, ret, done);
 }
 
 /* One page in each 1G, a full window at both edges and in the middle. */
 static void populate(u64 start, u64 end)
 {
-	struct ktdp_cursor cur;
 	u64 gfn;
 
 	raw_spin_lock(&mirror.lock);
-	ktdp_cursor_init(&cur, &mirror);
 	for (gfn = start; gfn < end; gfn += GIB)
-		map(&cur, gfn + (gfn / GIB * 7919) % GIB);
-	map_window(&cur, start);
-	map_window(&cur, start + (end - start) / 2);
-	map_window(&cur, end - 1);
+		map(gfn + (gfn / GIB * 7919) % GIB);
+	map_all_of_window( start);
+	map_all_of_window( start + (end - start) / 2);
+	map_all_of_window( end - 1);
 	raw_spin_unlock(&mirror.lock);
 }
 
@@ -158,8 +173,44 @@ static void test_edges(void)
 	is(three.wrprot, one.wrprot + 4, "write-protect of 3 TiB: four more");
 }
 
+/* One change for each page that changes, and one for each table. */
+static void window_is(u64 gfn, bool writable, int want, u64 changes,
+		      const char *what)
+{
+	u64 before = env.set_entry_calls;
+	unsigned long done = 0;
+	int ret = map_window(gfn, writable, &done);
+
+	is(ret, want, "%s: return", what);
+	is(done, KTDP_ENTRIES, "%s: all done", what);
+	is(env.set_entry_calls - before, changes, "%s: changes", what);
+}
+
+static void test_window(void)
+{
+	struct ktdp_zap zap = { .end = 0 };
+	u64 gfn = 5 * TIB + 7 * GIB;
+
+	setup();
+	raw_spin_lock(&mirror.lock);
+	window_is(gfn, false, 0, 512 + 3, "new window");
+	window_is(gfn, false, -EEXIST, 0, "the same again");
+	window_is(gfn, true, 0, 512, "writable");
+	ktdp_mirror_wrprot(&mirror, gfn, gfn + GIB, &zap);
+	window_is(gfn, false, -EEXIST, 0, "read-only where it is protected");
+	window_is(gfn, true, 0, 1 + 1 + 512 + 1 + 512, "writable once more");
+	is(nr_leaves(), 512, "pages in the window");
+	is(mirror.entries_set, 512, "pages ever set");
+	ktdp_mirror_zap(&mirror, gfn, gfn + 512, &zap);
+	raw_spin_unlock(&mirror.lock);
+	is(free_list(zap.detached), 3, "its tables are freed");
+	teardown();
+	is(env.tables, 0, "no table leaked");
+}
+
 int main(void)
 {
+	test_window();
 	test_aligned();
 	test_edges();
 	return done();

@@ -21,13 +21,13 @@ static void setup(const struct cfg *use)
 	env_hpa_base_set(cfg_addr(&cfg));
 	memset(&mirror, 0, sizeof(mirror));
 	cfg_fmt_init(&cfg, &mirror.fmt);
-	mirror.root = env_table_alloc();
+	mirror.root = env_table_alloc(&mirror);
 	mirror.root->level = cfg.level;
 }
 
 static void fill_pool(void)
 {
-	struct ktdp_table *table = env_table_alloc();
+	struct ktdp_table *table = env_table_alloc(&mirror);
 
 	raw_spin_lock(&mirror.lock);
 	ktdp_mirror_pool_add(&mirror, table);
@@ -42,16 +42,14 @@ static void fill_pool(void)
 
 static void setup_leaves(const struct cfg *use)
 {
-	struct ktdp_cursor cur;
 	int i;
 
 	setup(use);
 	for (i = 0; i < 3 * cfg.level; i++)
 		fill_pool();
 	raw_spin_lock(&mirror.lock);
-	ktdp_cursor_init(&cur, &mirror);
-	if (ktdp_mirror_map(&cur, LEAF_GFN, 1, LEAF_PFN, false) ||
-	    ktdp_mirror_map(&cur, LARGE_GFN, cfg.max_leaf_level, LARGE_PFN,
+	if (ktdp_mirror_map(&mirror, LEAF_GFN, 1, LEAF_PFN, false) ||
+	    ktdp_mirror_map(&mirror, LARGE_GFN, cfg.max_leaf_level, LARGE_PFN,
 			    false))
 		bail("cannot map two leaves");
 	raw_spin_unlock(&mirror.lock);
@@ -130,18 +128,35 @@ static void refused(const char *what, u64 gfn, int level, u64 value, int ret,
 			same ? "the same" : "changed");
 }
 
+static void run_refused(u64 gfn, u64 pfn, int want)
+{
+	const unsigned long pages[] = { ktdp_page(pfn, true), ktdp_page(1, true) };
+	struct state before = state_get();
+	unsigned int warns = env.warns;
+	unsigned long done = ~0UL;
+	int ret;
+
+	raw_spin_lock(&mirror.lock);
+	ret = ktdp_mirror_map_pages(&mirror, gfn, pages, 2, &done);
+	raw_spin_unlock(&mirror.lock);
+	refused("first pfn of a run", gfn, 1, pfn, ret, want,
+		env.warns - warns, &before);
+	if (done)
+		env_die("%lu of a run are done, the first was refused", done);
+}
+
 static void map_refused(u64 gfn, int level, u64 pfn, int want)
 {
 	struct state before = state_get();
 	unsigned int warns = env.warns;
-	struct ktdp_cursor cur;
 	int ret;
 
 	raw_spin_lock(&mirror.lock);
-	ktdp_cursor_init(&cur, &mirror);
-	ret = ktdp_mirror_map(&cur, gfn, level, pfn, true);
+	ret = ktdp_mirror_map(&mirror, gfn, level, pfn, true);
 	raw_spin_unlock(&mirror.lock);
 	refused("pfn", gfn, level, pfn, ret, want, env.warns - warns, &before);
+	if (level == 1)
+		run_refused(gfn, pfn, want);
 }
 
 /* A pfn with @bit of the entry set, at a gfn with and without tables. */
@@ -175,6 +190,32 @@ static void test_level(void)
 	map_refused(1ULL << 35, cfg.max_leaf_level + 1, 0, -EINVAL);
 }
 
+/* What is before the refused page of a run stays. */
+static void test_run_middle(void)
+{
+	const unsigned long pages[] = {
+		ktdp_page(LEAF_PFN, false), ktdp_page(7, true),
+		ktdp_page(1ULL << (cfg.phys_bits - 12), true), ktdp_page(8, true),
+	};
+	unsigned int warns = env.warns;
+	struct ktdp_walk walk;
+	unsigned long done;
+	int ret;
+
+	raw_spin_lock(&mirror.lock);
+	ret = ktdp_mirror_map_pages(&mirror, LEAF_GFN, pages, 4, &done);
+	raw_spin_unlock(&mirror.lock);
+	if (ret != -EINVAL || done != 2 || env.warns != warns + 1)
+		env_die("%s: run returned %d and did %lu, %u warnings",
+			cfg_name(&cfg), ret, done, env.warns - warns);
+	if (!ktdp_mirror_walk(&mirror, LEAF_GFN + 1, &walk) ||
+	    ktdp_mirror_walk(&mirror, LEAF_GFN + 2, &walk) ||
+	    ktdp_mirror_walk(&mirror, LEAF_GFN + 3, &walk) ||
+	    mirror.root->leaves[0] != 2 + (cfg.max_leaf_level == 1))
+		env_die("%s: a run left other leaves than it did",
+			cfg_name(&cfg));
+}
+
 static void test_other_pfn(void)
 {
 	map_refused(LEAF_GFN, 1, LEAF_PFN + 1, -EBUSY);
@@ -183,30 +224,36 @@ static void test_other_pfn(void)
 		map_refused(LARGE_GFN + 1, 1, LARGE_PFN, -EBUSY);
 }
 
-/* The path to the table at @level for @gfn. */
-static void path_to(struct ktdp_cursor *cur, u64 gfn, int level)
+/* The table that has @gfn's entry at @level. */
+static struct ktdp_table *table_of(u64 gfn, int level)
 {
+	struct ktdp_table *table = mirror.root;
 	int l;
 
-	ktdp_cursor_init(cur, &mirror);
 	for (l = cfg.level; l > level; l--) {
-		u64 entry = cur->path[l]->entries[ktdp_level_index(gfn, l)];
+		u64 entry = table->entries[ktdp_level_index(gfn, l)];
 
-		cur->path[l - 1] =
-			ktdp_hpa_to_table(cfg_decode(&cfg, entry, l).hpa);
+		table = ktdp_hpa_to_table(cfg_decode(&cfg, entry, l).hpa);
 	}
+	return table;
+}
+
+static int set_entry(u64 gfn, int level, u64 new)
+{
+	struct ktdp_table *table = table_of(gfn, level);
+	u64 old = table->entries[ktdp_level_index(gfn, level)];
+
+	return ktdp_mirror_set_entry(&mirror, table, gfn, level, old, new);
 }
 
 static void set_refused(u64 gfn, int level, u64 new)
 {
 	struct state before = state_get();
 	unsigned int warns = env.warns;
-	struct ktdp_cursor cur;
 	int ret;
 
-	path_to(&cur, gfn, level);
 	raw_spin_lock(&mirror.lock);
-	ret = ktdp_mirror_set_entry(&cur, gfn, level, new);
+	ret = set_entry(gfn, level, new);
 	raw_spin_unlock(&mirror.lock);
 	refused("entry", gfn, level, new, ret, -EINVAL, env.warns - warns,
 		&before);
@@ -246,30 +293,33 @@ static void test_rsvd(void)
 	}
 }
 
-static void warned(const char *what, unsigned int warns)
+static void warned(const char *what, unsigned int *warns)
 {
-	if (env.warns != warns)
+	if (env.warns == *warns)
 		env_die("%s without the lock, and no warning", what);
+	*warns = env.warns;
 }
 
-/* Without the lock: warned about, each way in. */
+/* Without the lock: warned about, each way in, also where nothing is to do. */
 static void test_lock(void)
 {
 	struct ktdp_zap zap = { .end = 0 };
 	unsigned int warns = env.warns;
-	struct ktdp_cursor cur;
+	unsigned long done;
 
-	ktdp_cursor_init(&cur, &mirror);
-	ktdp_mirror_map(&cur, LEAF_GFN, 1, LEAF_PFN, false);
-	warned("map", ++warns);
+	ktdp_mirror_map(&mirror, LARGE_GFN, cfg.max_leaf_level, LARGE_PFN,
+			false);
+	warned("map", &warns);
+	ktdp_mirror_map_pages(&mirror, LEAF_GFN, NULL, 0, &done);
+	warned("map of a run", &warns);
 	ktdp_mirror_zap(&mirror, 0, 1, &zap);
-	warned("zap", ++warns);
+	warned("zap", &warns);
 	ktdp_mirror_wrprot(&mirror, 0, 1, &zap);
-	warned("write-protect", ++warns);
-	path_to(&cur, LEAF_GFN, 1);
-	ktdp_mirror_set_entry(&cur, LEAF_GFN, 1,
-			      ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, true));
-	warned("set", ++warns);
+	warned("write-protect", &warns);
+	ktdp_mirror_grants(&mirror, LEAF_GFN, KTDP_READ);
+	warned("look", &warns);
+	set_entry(LEAF_GFN, 1, ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, true));
+	warned("set", &warns);
 }
 
 static const struct {
@@ -278,6 +328,7 @@ static const struct {
 } tests[] = {
 	{ "a pfn with a bit that no entry has", test_pfn },
 	{ "a leaf above the largest level", test_level },
+	{ "the third page of a run", test_run_middle },
 	{ "another pfn where a leaf is", test_other_pfn },
 	{ "another pfn or kind in place", test_in_place },
 	{ "reserved bits", test_rsvd },

@@ -13,7 +13,7 @@
 #include "harness.h"
 #include "tap.h"
 
-#define DEFAULT_OPS	2160000
+#define DEFAULT_OPS	900000
 #define EPOCH		500	/* operations with one mix */
 #define TREE_EVERY	128	/* operations from recount to recount */
 
@@ -27,7 +27,7 @@ static struct {
 	unsigned int pool_short;	/* one pool in so many is short */
 } mix;
 
-/* What ktdp_mirror_map() answered; a run that never met a case proves little. */
+/* What the map functions answered; a run that never met a case proves little. */
 static struct {
 	u64 written;
 	u64 raised;
@@ -35,6 +35,10 @@ static struct {
 	u64 busy;
 	u64 nomem;
 	u64 warned;
+	u64 runs_done;		/* all of their pages */
+	u64 runs_short;		/* some */
+	u64 runs_mixed;		/* done, with both kinds of access */
+	u64 runs_large;		/* done, and a large leaf was there */
 } met;
 
 static void meet(const struct cell *was, int ret, bool warned)
@@ -100,8 +104,14 @@ static void pick_pool(void)
 		run_pool_set(need + rnd(3));
 }
 
-static int map_one(struct ktdp_cursor *cur, unsigned int i, int level,
-		   bool write)
+/* What the next map writes writable is the hint, for nothing took it away. */
+static void check_hint_is(u64 gfn)
+{
+	if (!ktdp_mirror_hint(&run.mirror, gfn))
+		env_die("a page was mapped writable, and is not in the hint");
+}
+
+static int map_one(unsigned int i, int level, bool write)
 {
 	struct model *m = &run.model;
 	u64 gfn = m->gfn[i] & ~ktdp_level_mask(level);
@@ -116,42 +126,129 @@ static int map_one(struct ktdp_cursor *cur, unsigned int i, int level,
 	want = model_map(m, gfn, level, op->pfn, write, run.mirror.nr_pool,
 			 &warns);
 	env.warns_max = warns;
-	op->ret = ktdp_mirror_map(cur, gfn, level, op->pfn, write);
+	op->ret = ktdp_mirror_map(&run.mirror, gfn, level, op->pfn, write);
 	if (op->ret != want)
 		env_die("map returned %d, expected %d", op->ret, want);
 	if (env.warns != warns)
 		env_die("another pfn was asked for, and nobody warned");
 	check_cells(model_find(m, gfn), model_find(m, next));
+	check_hint();
+	if (!want && write && level == 1)
+		check_hint_is(gfn);
 	meet(&m->was[model_find(m, gfn)], want, warns != before);
 	return want;
 }
 
 static void do_map(void)
 {
-	struct ktdp_cursor cur;
-
 	pick_pool();
 	raw_spin_lock(&run.mirror.lock);
-	ktdp_cursor_init(&cur, &run.mirror);
-	map_one(&cur, pick_cell(), pick_level(), rnd(2));
+	map_one(pick_cell(), pick_level(), rnd(2));
 	raw_spin_unlock(&run.mirror.lock);
 }
 
-/* Several with one cursor, mostly as they follow one another. */
-static void do_map_run(void)
+/* Several with the lock held, mostly as they follow one another. */
+static void do_map_many(void)
 {
 	unsigned int i = pick_cell(), nr = 1 + rnd(12);
 	bool write = rnd(2), mixed = !rnd(4);
-	struct ktdp_cursor cur;
 
 	run_pool_set(rnd(3 * ktdp_mirror_need(&run.mirror)));
 	raw_spin_lock(&run.mirror.lock);
-	ktdp_cursor_init(&cur, &run.mirror);
 	while (nr-- && i < MODEL_CELLS) {
-		map_one(&cur, i, mixed ? pick_level() : 1,
-			mixed ? rnd(2) : write);
+		map_one(i, mixed ? pick_level() : 1, mixed ? rnd(2) : write);
 		i = rnd(16) ? i + 1 : pick_cell();
 	}
+	raw_spin_unlock(&run.mirror.lock);
+}
+
+/* From cell @i on, as far as gfns follow one another in one table. */
+static unsigned int pick_pages(unsigned int i, struct cell *pages)
+{
+	const u64 *gfn = run.model.gfn;
+	unsigned int nr = 0, max = rnd(MODEL_PAGES), mixed = rnd(3);
+	bool write = rnd(2);
+	u64 pfn = pick_pfn(i, 1), all = cfg_addr(&run.cfg) >> 12;
+
+	while (nr < max && i + nr < MODEL_CELLS &&
+	       gfn[i + nr] == gfn[i] + nr && gfn[i + nr] >> 9 == gfn[i] >> 9) {
+		bool there = run.model.now[i + nr].level;
+
+		pages[nr].level = 1;
+		pages[nr].pfn = there ? pick_pfn(i + nr, 1) : (pfn + nr) & all;
+		pages[nr].write = mixed ? write : rnd(2);
+		/* One of the other kind, for the first or the last of a run. */
+		if (mixed == 2 && !rnd(6))
+			write = !write;
+		nr++;
+	}
+	return nr;
+}
+
+/* @first: of the model's cells before the run */
+static void meet_run(const struct cell *first, const struct cell *pages,
+		     unsigned int nr, unsigned int done)
+{
+	bool mixed = false, large = false;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		mixed |= pages[i].write != pages[0].write;
+		large |= first[i].level > 1;
+	}
+	met.runs_done += nr > 1 && done == nr;
+	met.runs_short += done && done < nr;
+	met.runs_mixed += done == nr && mixed;
+	met.runs_large += done == nr && large;
+}
+
+static void check_run(const struct op *op, const struct cell *pages, int want,
+		      unsigned int done)
+{
+	unsigned int first = model_find(&run.model, op->start);
+
+	if (op->ret != want || op->done != done)
+		env_die("map_pages returned %d and did %u, expected %d and %u",
+			op->ret, op->done, want, done);
+	check_cells(first, first + op->end - op->start);
+	check_hint();
+	if (done && !want && pages[done - 1].write)
+		check_hint_is(op->start);
+}
+
+static void map_run(unsigned int i)
+{
+	unsigned long host[MODEL_PAGES], did = ~0UL;
+	struct cell pages[MODEL_PAGES];
+	unsigned int nr = pick_pages(i, pages), warns = env.warns, done, j;
+	struct model *m = &run.model;
+	struct op *op = log_op("pages", m->gfn[i], m->gfn[i] + nr);
+	int want;
+
+	op->pfn = nr ? pages[0].pfn : 0;
+	op->level = 1;
+	for (j = 0; j < nr; j++)
+		host[j] = ktdp_page(pages[j].pfn, pages[j].write);
+	want = model_map_pages(m, m->gfn[i], pages, nr, run.mirror.nr_pool,
+			       &warns, &done);
+	env.warns_max = warns;
+	op->ret = ktdp_mirror_map_pages(&run.mirror, m->gfn[i], host, nr, &did);
+	op->done = did;
+	if (env.warns != warns)
+		env_die("another pfn was asked for, and nobody warned");
+	check_run(op, pages, want, done);
+	meet_run(&m->was[i], pages, nr, done);
+}
+
+/* Runs of pages, some with too short a pool. */
+static void do_map_run(void)
+{
+	unsigned int nr = 1 + rnd(2);
+
+	pick_pool();
+	raw_spin_lock(&run.mirror.lock);
+	while (nr--)
+		map_run(pick_cell());
 	raw_spin_unlock(&run.mirror.lock);
 }
 
@@ -235,6 +332,7 @@ static void zap_one(struct span asked, struct ktdp_zap *zap,
 	span_widen(&all->changed, changed);
 	check_detached(zap->detached, before);
 	check_zap(zap, all->asked, all->changed);
+	check_hint();
 	check_cells(0, MODEL_CELLS);
 }
 
@@ -276,13 +374,11 @@ static void do_replace(void)
 {
 	unsigned int i = pick_cell();
 	int level = pick_level();
-	struct ktdp_cursor cur;
 
 	do_zap(span_of(run.model.gfn[i], level, 1));
 	run_pool_set(ktdp_mirror_need(&run.mirror));
 	raw_spin_lock(&run.mirror.lock);
-	ktdp_cursor_init(&cur, &run.mirror);
-	if (map_one(&cur, i, level, rnd(2)))
+	if (map_one(i, level, rnd(2)))
 		env_die("no room for a leaf after the zap of its span");
 	raw_spin_unlock(&run.mirror.lock);
 }
@@ -297,11 +393,15 @@ static void do_any(void)
 		do_wrprot();
 	else if (dice < mix.zap + mix.wrprot + 5)
 		do_replace();
-	else if (rnd(4))
+	else if (rnd(3))
 		do_map();
-	else
+	else if (rnd(3))
 		do_map_run();
+	else
+		do_map_many();
 	check_counters();
+	check_hint();
+	check_grants();
 	if (rnd(16) == 0)
 		run_pending_free(rnd(RUN_PENDING));
 }
@@ -312,6 +412,7 @@ static void run_config(const struct cfg *cfg, u64 seed, unsigned int index,
 	u64 epoch = 0, tree = 0;
 
 	run_begin(cfg, seed, index);
+	mix_choose();
 	while (run.nr_ops < ops) {
 		if (run.nr_ops >= epoch) {
 			mix_choose();
@@ -357,5 +458,8 @@ int main(int argc, char **argv)
 	   met.warned,
 	   "map: %llu written, %llu raised, %llu there, %llu in the way, %llu without a table, %llu another pfn",
 	   met.written, met.raised, met.exist, met.busy, met.nomem, met.warned);
+	ok(met.runs_done && met.runs_short && met.runs_mixed && met.runs_large,
+	   "runs of pages: %llu done, %llu cut short, %llu done with mixed access, %llu with a large leaf",
+	   met.runs_done, met.runs_short, met.runs_mixed, met.runs_large);
 	return done();
 }
