@@ -167,7 +167,7 @@ static struct kvm_exported_tdp *ktdp_export_create(struct kvm *kvm, u32 as_id)
 	if (!mmget_not_zero(kvm->mm))
 		goto err_put_hooks;
 	tdp = ktdp_export_alloc(kvm, as_id);
-	mmput(kvm->mm);
+	mmput_async(kvm->mm);
 	ret = PTR_ERR_OR_ZERO(tdp);
 	if (ret)
 		goto err_put_hooks;

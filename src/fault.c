@@ -53,6 +53,7 @@ struct ktdp_fault {
 	unsigned long deadline;	/* jiffies; 0 before the first retry */
 	unsigned int tries;
 	unsigned int slow_rounds;
+	bool uffd;		/* pages are missing under userfaultfd */
 };
 
 /*
@@ -67,8 +68,14 @@ static noinline int ktdp_fault_slow(struct ktdp_fault *f)
 	int locked = 1;
 	long ret;
 
-	if (f->slow_rounds++ == KTDP_SLOW_ROUNDS)
-		return -EFAULT;
+	/*
+	 * What is there now and not found again either cannot be had, or the
+	 * host takes it as fast as the handler gives it.
+	 */
+	if (f->slow_rounds++ == KTDP_SLOW_ROUNDS) {
+		f->slow_rounds = 0;
+		return f->uffd ? -EAGAIN : -EFAULT;
+	}
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	ret = get_user_pages_remote(mm, f->hva, 1, flags, NULL, NULL, &locked);
@@ -119,6 +126,7 @@ static noinline int ktdp_fault_pfns_missing(struct ktdp_fault *f,
 		return -EACCES;
 	/* hmm_range_fault() cannot wait for the handler. */
 	if (userfaultfd_armed(vma)) {
+		f->uffd = true;
 		f->nr = found;
 		return found ? 0 : -EDOM;
 	}
@@ -475,6 +483,7 @@ static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
 	f.deadline = 0;
 	f.tries = 0;
 	f.slow_rounds = 0;
+	f.uffd = false;
 	might_sleep();
 	atomic64_inc(&tdp->stat.faults);
 	if (gfn < ktdp_gfn_end(tdp->mirror.fmt.level))

@@ -106,7 +106,9 @@ static void vm_set_long_mode(struct vm *vm)
 
 	must(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs));
 	sregs.cs = code;
-	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = data;
+	sregs.ds = data;
+	sregs.es = data;
+	sregs.ss = data;
 	sregs.cr0 = X86_CR0_PE | X86_CR0_ET | X86_CR0_WP | X86_CR0_PG;
 	sregs.cr3 = BOOT_PML4;
 	sregs.cr4 = X86_CR4_PAE;
@@ -139,7 +141,9 @@ void vm_close(struct vm *vm)
 	if (vm->boot.hva)
 		mem_free(&vm->boot);
 	memset(vm, 0, sizeof(*vm));
-	vm->kvm = vm->fd = vm->vcpu = -1;
+	vm->kvm = -1;
+	vm->fd = -1;
+	vm->vcpu = -1;
 }
 
 static void guest_start(struct vm *vm, const char *op, uint64_t gpa,

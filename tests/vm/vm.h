@@ -3,7 +3,7 @@
 #define TESTS_VM_VM_H
 
 /*
- * A small KVM VM with one vCPU that runs real guest code (guest.c).
+ * A small KVM VM with one vCPU that runs real guest code (see guest.h).
  *
  * The guest is in long mode with GPA = GVA for the first 512G, through 1G pages
  * of its own.  Slot 0 holds its tables, code and stack at GPA 0; the rest of
