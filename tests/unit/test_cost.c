@@ -84,9 +84,9 @@ static void populate(u64 start, u64 end)
 	raw_spin_lock(&mirror.lock);
 	for (gfn = start; gfn < end; gfn += GIB)
 		map(gfn + (gfn / GIB * 7919) % GIB);
-	map_all_of_window( start);
-	map_all_of_window( start + (end - start) / 2);
-	map_all_of_window( end - 1);
+	map_all_of_window(start);
+	map_all_of_window(start + (end - start) / 2);
+	map_all_of_window(end - 1);
 	raw_spin_unlock(&mirror.lock);
 }
 

@@ -104,7 +104,7 @@ static void pick_pool(void)
 		run_pool_set(need + rnd(3));
 }
 
-/* What the next map writes writable is the hint, for nothing took it away. */
+/* @gfn was mapped writable just now, so its table is the hint. */
 static void check_hint_is(u64 gfn)
 {
 	if (!ktdp_mirror_hint(&run.mirror, gfn))
