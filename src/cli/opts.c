@@ -40,7 +40,7 @@ static const struct argp_option vm_options[] = {
 	{ "pid", 'p', "PID", 0,
 	  "Process the VM belongs to (the VMM, such as QEMU); required", 0 },
 	{ "vm", KEY_VM, "N", 0,
-	  "The Nth VM of the process, counted from 0 as in 'kvm-tdp list'; needed only if it has several", 0 },
+	  "The Nth VM of the process, from 0 as in 'kvm-tdp list'; needed if it has several", 0 },
 	{ "as-id", KEY_AS_ID, "ID", 0,
 	  "Address space: 0 normal (default), 1 SMM", 0 },
 	{ NULL, 0, NULL, 0, "Output:", -1 },

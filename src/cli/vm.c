@@ -170,7 +170,7 @@ static const char *create_strerror(int err)
 	case ENODEV:
 		return "the VM is going away";
 	case EBUSY:
-		return "the hooks into KVM cannot be armed; see 'sysctl kernel.ftrace_enabled', it must be 1";
+		return "the hooks into KVM cannot be armed: is kernel.ftrace_enabled 0?";
 	case EINVAL:
 		return "the VM has no such address space, or the module is older than this program";
 	}

@@ -216,7 +216,8 @@ static void test_overlap(void)
 		memcpy(want, eb.mem.hva, SIZE);
 		copy_bytes(want, cases[i].src, cases[i].dst, cases[i].length);
 		check(engine_copy(GPA + cases[i].src, GPA + cases[i].dst,
-			   cases[i].length, 0), 0, cases[i].length, "overlap");
+				  cases[i].length, 0),
+		      0, cases[i].length, "overlap");
 		ok(!memcmp(want, eb.mem.hva, SIZE),
 		   "copy of %zu from %zu to %zu: ascending order",
 		   cases[i].length, cases[i].src, cases[i].dst);
