@@ -17,7 +17,7 @@
 static DEFINE_MUTEX(ktdp_exports_lock);
 static DEFINE_HASHTABLE(ktdp_exports, 6);	/* ktdp_exports_lock; readers: RCU */
 
-/* Any but zero-sized: what the caller may rely on is in its own context. */
+/* Context: RCU read section, or ktdp_exports_lock held. */
 struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id)
 {
 	struct kvm_exported_tdp *tdp;
@@ -47,7 +47,7 @@ static void ktdp_export_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 
 	raw_spin_lock(&tdp->mirror.lock);
 	op(&tdp->mirror, start, end, &zap);
-	/* Acquire: pairs with the release below, callbacks done is zero seen. */
+	/* Acquire: zero means that the callbacks have returned, see below. */
 	if (!zap.end && !atomic_read_acquire(&tdp->notifying)) {
 		raw_spin_unlock(&tdp->mirror.lock);
 		return;
@@ -64,7 +64,9 @@ static void ktdp_export_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 	else
 		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
 					  (end - start) << PAGE_SHIFT);
-	atomic_dec_return_release(&tdp->notifying);
+	/* The callbacks have returned; pairs with the acquire above. */
+	smp_mb__before_atomic();
+	atomic_dec(&tdp->notifying);
 	ktdp_pool_free_zapped(tdp, &zap);
 }
 
@@ -117,7 +119,7 @@ static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 		return ERR_PTR(-ENOMEM);
 	tdp->kvm = kvm;
 	tdp->as_id = as_id;
-	tdp->hmm.mm = kvm->mm;
+	tdp->seq.mm = kvm->mm;
 	ktdp_importers_init(tdp);
 	ret = ktdp_kvm_init_fmt(kvm, &tdp->mirror.fmt);
 	if (ret)
@@ -145,21 +147,19 @@ err_free:
 
 static void ktdp_export_free(struct kvm_exported_tdp *tdp)
 {
+	/* Zaps all, if the exit of the mm has not. */
 	ktdp_notifier_unregister(tdp);
-	ktdp_export_zap_all(tdp);
 	ktdp_pool_exit(tdp);
 	WARN_ON_ONCE(!list_empty(&tdp->importers));
 	cleanup_srcu_struct(&tdp->importers_srcu);
 	kfree(tdp);
 }
 
-/* On success the reference of the caller on @kvm is the export's. */
 static struct kvm_exported_tdp *ktdp_export_create(struct kvm *kvm, u32 as_id)
 {
 	struct kvm_exported_tdp *tdp;
 	int ret;
 
-	lockdep_assert_held(&ktdp_exports_lock);
 	ret = ktdp_hooks_get();
 	if (ret)
 		return ERR_PTR(ret);
@@ -172,7 +172,6 @@ static struct kvm_exported_tdp *ktdp_export_create(struct kvm *kvm, u32 as_id)
 	if (ret)
 		goto err_put_hooks;
 	tdp->users = 1;
-	hash_add_rcu(ktdp_exports, &tdp->node, (unsigned long)kvm);
 	return tdp;
 
 err_put_hooks:
@@ -180,36 +179,67 @@ err_put_hooks:
 	return ERR_PTR(ret);
 }
 
+static void ktdp_export_destroy(struct kvm_exported_tdp *tdp)
+{
+	ktdp_export_free(tdp);
+	ktdp_hooks_put();
+}
+
+/* One user more of what is there; NULL if nothing is. */
+static struct kvm_exported_tdp *ktdp_export_share(struct kvm *kvm, u32 as_id)
+{
+	struct kvm_exported_tdp *tdp;
+
+	lockdep_assert_held(&ktdp_exports_lock);
+	tdp = ktdp_export_find_rcu(kvm, as_id);
+	if (!tdp)
+		return NULL;
+	/* What exists is of no use to anybody once the mm is gone. */
+	if (!mmget_not_zero(kvm->mm))
+		return ERR_PTR(-ENODEV);
+	mmput_async(kvm->mm);
+	tdp->users++;
+	return tdp;
+}
+
 /**
  * ktdp_export_get() - find or create the exported TDP of a VM
  * @kvm: the VM; the reference of the caller is consumed, on error too
  * @as_id: address space, in range
  *
+ * A new one is made without the lock, for that waits for the VM's mmap_lock;
+ * of two made at once one is thrown away, before anybody has seen it.
+ *
  * Context: process context, may sleep.
  * Return: the TDP with one user more, or ERR_PTR: -ENOMEM, -ENODEV the mm is
- * exiting, -EOPNOTSUPP, -EBUSY as ktdp_hooks_get().
+ * exiting, -EOPNOTSUPP, -EBUSY as ktdp_hooks_get(), -EINTR and -ERESTARTNOINTR
+ * as ktdp_notifier_register().
  */
 struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id)
 {
-	struct kvm_exported_tdp *tdp;
+	struct kvm_exported_tdp *tdp, *new;
 
 	mutex_lock(&ktdp_exports_lock);
-	tdp = ktdp_export_find_rcu(kvm, as_id);
-	if (!tdp) {
-		tdp = ktdp_export_create(kvm, as_id);
-		mutex_unlock(&ktdp_exports_lock);
-		if (IS_ERR(tdp))
-			kvm_put_kvm(kvm);
-		return tdp;
-	}
-	/* What exists is of no use to anybody once the mm is gone. */
-	if (mmget_not_zero(kvm->mm)) {
-		tdp->users++;
-		mmput_async(kvm->mm);
-	} else {
-		tdp = ERR_PTR(-ENODEV);
-	}
+	tdp = ktdp_export_share(kvm, as_id);
 	mutex_unlock(&ktdp_exports_lock);
+	if (tdp)
+		goto out_put_kvm;
+
+	new = ktdp_export_create(kvm, as_id);
+	if (IS_ERR(new)) {
+		tdp = new;
+		goto out_put_kvm;
+	}
+	mutex_lock(&ktdp_exports_lock);
+	tdp = ktdp_export_share(kvm, as_id);
+	if (!tdp)
+		hash_add_rcu(ktdp_exports, &new->node, (unsigned long)kvm);
+	mutex_unlock(&ktdp_exports_lock);
+	if (!tdp)
+		return new;	/* the reference on kvm is its own now */
+	ktdp_export_destroy(new);
+
+out_put_kvm:
 	kvm_put_kvm(kvm);
 	return tdp;
 }
@@ -229,8 +259,7 @@ void ktdp_export_put(struct kvm_exported_tdp *tdp)
 
 	/* Handlers of hooks that found it have returned. */
 	synchronize_rcu();
-	ktdp_export_free(tdp);
-	ktdp_hooks_put();
+	ktdp_export_destroy(tdp);
 	kvm_put_kvm(kvm);
 }
 

@@ -10,13 +10,15 @@
  * for swap, or for a userfaultfd handler that issues memslot ioctls.
  *
  * hmm_range_fault() wants an interval notifier and reads only its mm and its
- * sequence number; the real check is ours, so a private one is given that is
- * never inserted and never changes.
+ * sequence number.  It is given one that is never inserted, and whose sequence
+ * number is that of the retry protocol: so it gives up as soon as an attempt is
+ * in vain.
  *
  * What is rare is noinline: the common path costs half of what finding the page
  * does, and is to stay there.
  */
 
+#include <linux/backing-dev.h>
 #include <linux/hmm.h>
 #include <linux/magic.h>
 #include <linux/pagemap.h>
@@ -30,10 +32,11 @@
 static_assert(__same_type(((struct mmu_interval_notifier *)NULL)->invalidate_seq,
 			  ((struct hmm_range *)NULL)->notifier_seq));
 
-#define KTDP_RETRY_TIMEOUT	HZ	/* of retries, not of waiting for pages */
-#define KTDP_RETRY_SPINS	4
+#define KTDP_RETRY_SPINS	4	/* before the first pause of a tick */
+#define KTDP_RETRY_MAX		(KTDP_RETRY_SPINS + HZ)	/* a second of pauses */
 #define KTDP_SLOW_ROUNDS	8
 #define KTDP_WINDOW		KTDP_ENTRIES	/* 2M of 4K pages */
+#define KTDP_COMMIT_BATCH	64	/* pages under one hold of the lock */
 
 struct ktdp_fault {
 	struct kvm_exported_tdp *tdp;
@@ -50,7 +53,6 @@ struct ktdp_fault {
 	int level;		/* of the leaf behind those, if it cannot be mapped */
 
 	/* all attempts */
-	unsigned long deadline;	/* jiffies; 0 before the first retry */
 	unsigned int tries;
 	unsigned int slow_rounds;
 	bool uffd;		/* pages are missing under userfaultfd */
@@ -64,7 +66,6 @@ static noinline int ktdp_fault_slow(struct ktdp_fault *f)
 {
 	struct mm_struct *mm = ktdp_mm(f->tdp);
 	unsigned int flags = FOLL_HWPOISON | (f->write ? FOLL_WRITE : 0);
-	unsigned long begun = jiffies;
 	int locked = 1;
 	long ret;
 
@@ -81,8 +82,6 @@ static noinline int ktdp_fault_slow(struct ktdp_fault *f)
 	ret = get_user_pages_remote(mm, f->hva, 1, flags, NULL, NULL, &locked);
 	if (locked)
 		mmap_read_unlock(mm);
-	if (f->deadline)
-		f->deadline += jiffies - begun;
 	if (ret < 0)
 		return ret == -ERESTARTSYS ? -EINTR : ret;
 	return 0;
@@ -143,8 +142,8 @@ static int ktdp_fault_pfns(struct ktdp_fault *f)
 {
 	struct mm_struct *mm = ktdp_mm(f->tdp);
 	struct hmm_range range = {
-		.notifier = &f->tdp->hmm,
-		.notifier_seq = f->tdp->hmm.invalidate_seq,
+		.notifier = &f->tdp->seq,
+		.notifier_seq = f->seq,
 		.start = f->hva,
 		.end = f->hva + (f->nr << PAGE_SHIFT),
 		.hmm_pfns = f->pfns,
@@ -152,7 +151,7 @@ static int ktdp_fault_pfns(struct ktdp_fault *f)
 	unsigned long found;
 	int ret;
 
-	if (!mmap_read_trylock(mm) && mmap_read_lock_killable(mm))
+	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 	ret = hmm_range_fault(&range);
 	if (!ret) {
@@ -191,15 +190,25 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
 
 /*
  * memfd_secret() pages are not in the direct map, where importers would look
- * for them, and nobody but their owner is meant to.  The page is mapped in the
- * VM's mm, so its mapping stays.
+ * for them, and nobody but their owner is meant to.
  */
-static noinline bool ktdp_fault_is_secret(struct folio *folio)
+static bool ktdp_fault_is_secret(struct address_space *mapping)
+{
+	return mapping && mapping_unevictable(mapping) &&
+	       mapping->host->i_sb->s_magic == SECRETMEM_MAGIC;
+}
+
+/* The page is mapped in the VM's mm, so its mapping stays. */
+static noinline bool ktdp_fault_prepare_file(struct folio *folio, bool writable)
 {
 	struct address_space *mapping = READ_ONCE(folio->mapping);
 
-	return mapping && mapping_unevictable(mapping) &&
-	       mapping->host->i_sb->s_magic == SECRETMEM_MAGIC;
+	if (ktdp_fault_is_secret(mapping))
+		return false;
+	if (writable && mapping && !mapping_can_writeback(mapping) &&
+	    !folio_test_reserved(folio) && !folio_is_zone_device(folio))
+		folio_set_dirty(folio);
+	return true;
 }
 
 /*
@@ -207,16 +216,20 @@ static noinline bool ktdp_fault_is_secret(struct folio *folio)
  * a device's store leaves no mark there.  So a page is dirty from when it is
  * mapped writable; to clean it the host has to invalidate it first.
  *
+ * That holds for pages that are swapped (anonymous, shmem) or kept (hugetlb).
+ * A page that is written back to a file is writable in the host's tables only
+ * while it is dirty there, and its flag is not ours to set: the filesystem
+ * accounts for it.
+ *
  * Return: whether the page may be mapped.
  */
 static __always_inline bool ktdp_fault_prepare_page(u64 pfn, bool writable)
 {
 	struct folio *folio = page_folio(pfn_to_page(pfn));
 
-	if (!folio_test_anon(folio) && ktdp_fault_is_secret(folio))
-		return false;
-	if (writable && !folio_test_dirty(folio) &&
-	    !folio_test_reserved(folio) && !folio_is_zone_device(folio))
+	if (!folio_test_anon(folio))
+		return ktdp_fault_prepare_file(folio, writable);
+	if (writable && !folio_test_dirty(folio))
 		folio_set_dirty(folio);
 	return true;
 }
@@ -251,9 +264,8 @@ static noinline int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writa
  * Turn HMM's answers into ktdp_page()s, up to the first that is not a 4K page
  * or may not be mapped.  Return: how many.
  */
-static noinline unsigned long ktdp_fault_prepare(unsigned long *pfns,
-						 unsigned long nr,
-						 bool slot_writable)
+static unsigned long ktdp_fault_prepare(unsigned long *pfns, unsigned long nr,
+					bool slot_writable)
 {
 	unsigned long writable = slot_writable ? HMM_PFN_WRITE : 0, i;
 
@@ -269,14 +281,15 @@ static noinline unsigned long ktdp_fault_prepare(unsigned long *pfns,
 	return i;
 }
 
-/* Map the 4K pages from the next one of the window on. */
-static int ktdp_fault_commit_pages(struct ktdp_fault *f, bool slot_writable)
+/* Map the 4K pages from the next one of the window up to @stop. */
+static int ktdp_fault_commit_pages(struct ktdp_fault *f, u64 stop,
+				   bool slot_writable)
 {
 	unsigned long *pfns = f->pfns + f->done, nr, done;
 	int ret;
 
 	f->level = KTDP_LEVEL_4K;
-	nr = ktdp_fault_prepare(pfns, f->nr - f->done, slot_writable);
+	nr = ktdp_fault_prepare(pfns, stop - f->done, slot_writable);
 	if (!nr)
 		return -EFAULT;
 	if (nr == 1) {
@@ -294,6 +307,7 @@ static int ktdp_fault_commit_pages(struct ktdp_fault *f, bool slot_writable)
 
 static int ktdp_fault_commit_locked(struct ktdp_fault *f)
 {
+	u64 stop = min_t(u64, f->nr, f->done + KTDP_COMMIT_BATCH);
 	bool slot_writable = !ktdp_slot_is_readonly(&f->slot) &&
 			     !ktdp_slot_is_logged(&f->slot);
 	int ret = 0;
@@ -302,11 +316,11 @@ static int ktdp_fault_commit_locked(struct ktdp_fault *f)
 	if (ktdp_notifier_retry(f->tdp, f->seq, f->hva,
 				f->hva + (f->nr << PAGE_SHIFT)))
 		return -EAGAIN;
-	while (f->done < f->nr && !ret) {
+	while (f->done < stop && !ret) {
 		if (hmm_pfn_to_map_order(f->pfns[f->done]))
 			ret = ktdp_fault_commit_huge(f, slot_writable);
 		else
-			ret = ktdp_fault_commit_pages(f, slot_writable);
+			ret = ktdp_fault_commit_pages(f, stop, slot_writable);
 	}
 	return ret;
 }
@@ -341,17 +355,19 @@ static int ktdp_fault_commit(struct ktdp_fault *f)
 		srcu_read_unlock(&tdp->kvm->srcu, idx);
 		return -EAGAIN;
 	}
-	raw_spin_lock(&tdp->mirror.lock);
-	ret = ktdp_fault_commit_locked(f);
-	raw_spin_unlock(&tdp->mirror.lock);
+	do {
+		raw_spin_lock(&tdp->mirror.lock);
+		ret = ktdp_fault_commit_locked(f);
+		raw_spin_unlock(&tdp->mirror.lock);
+	} while (!ret && f->done < f->nr);
 	srcu_read_unlock(&tdp->kvm->srcu, idx);
 
-	if (f->done || ret == -EFAULT)
-		return f->done ? 0 : ret;
+	if (f->done)
+		return 0;
 	if (ret == -EBUSY)
 		ktdp_fault_make_room(f);
 	/* -ENOMEM: the pool was short, and is filled before the next attempt. */
-	return -EAGAIN;
+	return ret == -EBUSY || ret == -ENOMEM ? -EAGAIN : ret;
 }
 
 /*
@@ -367,7 +383,7 @@ static int ktdp_fault_try(struct ktdp_fault *f)
 	if (ret)
 		return ret;
 	/* Acquire: what is looked up below is not older than seq. */
-	f->seq = smp_load_acquire(&tdp->seq);
+	f->seq = smp_load_acquire(&tdp->seq.invalidate_seq);
 	f->done = 0;
 	ret = ktdp_kvm_slot(tdp, f->gfn, &f->slot);
 	if (ret)
@@ -395,11 +411,9 @@ static noinline int ktdp_fault_pause(struct ktdp_fault *f)
 	atomic64_inc(&f->tdp->stat.retries);
 	if (fatal_signal_pending(current))
 		return -EINTR;
-	if (!f->deadline)
-		f->deadline = (jiffies + KTDP_RETRY_TIMEOUT) | 1;
-	else if (time_after(jiffies, f->deadline))
+	if (++f->tries > KTDP_RETRY_MAX)
 		return -EAGAIN;
-	if (++f->tries > KTDP_RETRY_SPINS)
+	if (f->tries > KTDP_RETRY_SPINS)
 		schedule_timeout_killable(1);
 	else
 		cond_resched();
@@ -480,7 +494,6 @@ static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
 	f.nr = nr;
 	f.write = write;
 	f.pfns = pfns;
-	f.deadline = 0;
 	f.tries = 0;
 	f.slow_rounds = 0;
 	f.uffd = false;
@@ -526,7 +539,7 @@ int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg)
 	unsigned long *pfns;
 	long ret = 0;
 
-	pfns = kvcalloc(KTDP_WINDOW, sizeof(*pfns), GFP_KERNEL);
+	pfns = kcalloc(KTDP_WINDOW, sizeof(*pfns), GFP_KERNEL);
 	if (!pfns)
 		return -ENOMEM;
 	while (arg->length) {
@@ -546,6 +559,6 @@ int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg)
 		arg->length -= left << PAGE_SHIFT;
 		cond_resched();
 	}
-	kvfree(pfns);
+	kfree(pfns);
 	return ret < 0 && arg->length == length ? ret : 0;
 }

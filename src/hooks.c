@@ -13,6 +13,7 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/module.h>
 #include <linux/string.h>
 
 #include "compat/ftrace.h"
@@ -97,7 +98,9 @@ static void ktdp_hooks_disarm(void)
 	for (hook = ktdp_hooks; hook < ktdp_hooks + ARRAY_SIZE(ktdp_hooks); hook++) {
 		if (!hook->armed)
 			continue;
-		WARN_ON_ONCE(unregister_ftrace_function(&hook->ops));
+		/* If ftrace has shut itself down, the call sites stay. */
+		if (WARN_ON_ONCE(unregister_ftrace_function(&hook->ops)))
+			__module_get(THIS_MODULE);
 		hook->armed = false;
 	}
 }

@@ -7,12 +7,11 @@
  *
  * Lock order, outermost first:
  *
- *	ktdp_exports_lock (create, last put)
- *	  ktdp_hooks_lock
- *	  mmap_lock (mmu_notifier_register())
- *	tdp->importers_lock
- *	kvm->slots_lock, or kvm->srcu
+ *	ktdp_exports_lock; ktdp_hooks_lock; tdp->importers_lock (alone)
+ *	kvm->slots_lock
  *	  mmap_lock of the VM's mm
+ *	    kvm->srcu (read side; KVM takes it outside of mmap_lock too: no
+ *	    reader waits for slots_lock)
  *	    KVM's mmu_lock
  *	      tdp->importers_srcu (read side) -> an importer's raw locks
  *	      tdp->mirror.lock (raw)
@@ -47,11 +46,14 @@ struct kvm_exported_tdp {
 
 	/* The retry protocol, see notifier.c. */
 	struct mmu_notifier mn;
-	unsigned long seq;		/* mirror.lock: invalidations ended */
+	struct mmu_interval_notifier seq;	/* never inserted, see fault.c:
+						 * mm is constant, invalidate_seq
+						 * is what the protocol calls seq,
+						 * under mirror.lock
+						 */
 	unsigned int in_progress;	/* mirror.lock: begun, not ended */
 	unsigned long hva_lo, hva_hi;	/* mirror.lock: span of those */
 	atomic_t notifying;		/* zaps whose callbacks may still run */
-	struct mmu_interval_notifier hmm;	/* constant, see fault.c */
 
 	struct mutex importers_lock;	/* changes of the list */
 	struct list_head importers;	/* importers_lock; readers: SRCU */

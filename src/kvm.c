@@ -45,8 +45,7 @@ static bool ktdp_kvm_is_vm_file(struct file *file)
 	if (!file->f_op->release)
 		return false;
 	sprint_symbol(name, (unsigned long)file->f_op->release);
-	return !strncmp(name, want, sizeof(want) - 1) &&
-	       (IS_BUILTIN(CONFIG_KVM) || strstr(name, " [kvm]"));
+	return !strncmp(name, want, sizeof(want) - 1) && strstr(name, " [kvm]");
 }
 
 /**

@@ -120,7 +120,7 @@ int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map)
 	u32 room = map->nr_runs, done = 0;
 	int ret = 0;
 
-	it.runs = kvcalloc(KTDP_MAP_BATCH, sizeof(*it.runs), GFP_KERNEL);
+	it.runs = kcalloc(KTDP_MAP_BATCH, sizeof(*it.runs), GFP_KERNEL);
 	if (!it.runs)
 		return -ENOMEM;
 	while (it.gfn < it.end && done < room) {
@@ -133,7 +133,7 @@ int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map)
 		}
 		done += it.nr;
 	}
-	kvfree(it.runs);
+	kfree(it.runs);
 	if (ret)
 		return ret;
 	if (it.gfn >= it.end)

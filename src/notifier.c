@@ -19,6 +19,7 @@
  */
 
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 
 #include "kvm.h"
 
@@ -26,7 +27,7 @@ bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long seq,
 			 unsigned long start, unsigned long end)
 {
 	lockdep_assert_held(&tdp->mirror.lock);
-	return tdp->seq != seq ||
+	return tdp->seq.invalidate_seq != seq ||
 	       (tdp->in_progress && start < tdp->hva_hi && end > tdp->hva_lo);
 }
 
@@ -64,8 +65,9 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 		container_of(mn, struct kvm_exported_tdp, mn);
 
 	raw_spin_lock(&tdp->mirror.lock);
-	WRITE_ONCE(tdp->seq, tdp->seq + 1);
-	WARN_ON_ONCE(!tdp->in_progress--);
+	WRITE_ONCE(tdp->seq.invalidate_seq, tdp->seq.invalidate_seq + 1);
+	if (!WARN_ON_ONCE(!tdp->in_progress))
+		tdp->in_progress--;
 	raw_spin_unlock(&tdp->mirror.lock);
 }
 
@@ -81,11 +83,25 @@ static const struct mmu_notifier_ops ktdp_notifier_ops = {
 	.release = ktdp_notifier_release,
 };
 
-/* Return: 0, -ENOMEM, -EINTR; the caller holds a reference on the mm's users. */
+/*
+ * The caller holds a reference on the mm's users.
+ *
+ * Return: 0, -ENOMEM, -EINTR fatal signal, -ERESTARTNOINTR any other.
+ */
 int ktdp_notifier_register(struct kvm_exported_tdp *tdp)
 {
+	struct mm_struct *mm = ktdp_mm(tdp);
+	int ret;
+
 	tdp->mn.ops = &ktdp_notifier_ops;
-	return mmu_notifier_register(&tdp->mn, ktdp_mm(tdp));
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	ret = __mmu_notifier_register(&tdp->mn, mm);
+	mmap_write_unlock(mm);
+	/* It gives way to any signal; nothing was done that cannot be again. */
+	if (ret == -EINTR && !fatal_signal_pending(current))
+		ret = -ERESTARTNOINTR;
+	return ret;
 }
 
 void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp)

@@ -59,7 +59,8 @@ struct kvm_tdp_fd *kvm_tdp_fd_get(int fd);
  * If this is the last reference, whatever is still registered through the fd
  * receives a final invalidate(0, -1) and is unregistered.
  *
- * Context: any context in which fput() is allowed.
+ * Context: any context in which fput() is allowed.  The last put tears the
+ * table down, which waits for RCU; by a kthread it is left to a work item.
  */
 void kvm_tdp_fd_put(struct kvm_tdp_fd *tdp_fd);
 
@@ -88,7 +89,8 @@ struct kvm_tdp_fault_type {
  * @fault: Map one 4K page.  @mm is the VM's mm (as the importer knows it, to
  *	show that it means this VM), @gfn the guest frame number, in units of
  *	4K.  Process context, may sleep (swap-in, userfaultfd); may be called
- *	by any thread, a kthread included, and concurrently.  Optional: an
+ *	by any thread, a kthread included, and concurrently, but not with the
+ *	mm's mmap_lock held, nor with one that invalidate takes.  Optional: an
  *	importer has to cope with NULL.  Returns
  *	0 if the table granted the access at some instant after the call began
  *	(it may be gone by the time the importer looks: call again);
@@ -124,8 +126,9 @@ struct kvm_exported_tdp_ops {
  *	are void.  @start and @size are multiples of 4096; (0, -1) means all.
  *	When it returns, the importer must hold no translation of the range
  *	and have no access through one in flight: the memory is reused then.
- *	It may cover more than was mapped.  Table pages may be freed (after an
- *	RCU grace period), so cached non-leaf entries of the range go as well.
+ *	It may cover more than was mapped, or only a part of a larger leaf:
+ *	whatever overlaps it is void.  Table pages may be freed (after an RCU
+ *	grace period), so cached non-leaf entries of the range go as well.
  *
  *	Context: atomic; KVM's mmu_lock may be held, and preemption may be off
  *	on PREEMPT_RT too.  It must not sleep, allocate with GFP_KERNEL, touch

@@ -56,11 +56,14 @@
  *  - EINVAL: @vm_fd is not a VM; @as_id out of range; @mode, @flags or @pad.
  *  - EIO: the caller does not run in the VM's address space (the process that
  *    created the VM) and lacks CAP_SYS_PTRACE.
- *  - EOPNOTSUPP: KVM runs without EPT/NPT, or the VM's memory is not the
- *    host's to share.
+ *  - EOPNOTSUPP: KVM runs without EPT/NPT.
  *  - ENODEV: the VM, or the process it belongs to, is going away.
  *  - EBUSY: the hooks into KVM cannot be armed (kernel.ftrace_enabled is 0).
+ *  - EINTR: a fatal signal is pending.
  *  - ENOMEM, EMFILE, ENFILE.
+ *
+ * Of an encrypted VM (SEV) what is mapped is ciphertext, and no error tells:
+ * Linux 6.1 does not let it be seen from outside KVM.
  */
 struct kvm_create_tdp_fd {
 	__u32 size;
