@@ -6,6 +6,11 @@
  * kvm->srcu: nothing was or is being invalidated (notifier.c), and the slot is
  * the one that the host address was computed from.
  *
+ * While KVM logs dirty pages in a slot, a page is mapped writable only for a
+ * write, as a 4K leaf, and after its bit was set in the log; when the bit is
+ * harvested write access goes again (hooks.c).  Both happen under mirror.lock,
+ * so a page that importers can write has its bit set.
+ *
  * Neither lock nor SRCU section is held while pages are found: that may wait
  * for swap, or for a userfaultfd handler that issues memslot ioctls.
  *
@@ -175,6 +180,8 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
 	const struct ktdp_slot *slot = &f->slot;
 	int level = f->tdp->mirror.fmt.max_leaf_level;
 
+	if (ktdp_slot_is_logged(slot))
+		return KTDP_LEVEL_4K;
 	for (; level > KTDP_LEVEL_4K; level--) {
 		u64 mask = ktdp_level_mask(level);
 
@@ -234,7 +241,14 @@ static __always_inline bool ktdp_fault_prepare_page(u64 pfn, bool writable)
 	return true;
 }
 
-/* Map the huge leaf with the next page of the window in it. */
+/* Writable pages of a logged slot are 4K, so @nr is in pages. */
+static bool ktdp_fault_log_dirty(struct ktdp_fault *f, u64 gfn, u64 nr)
+{
+	return !ktdp_slot_is_logged(&f->slot) ||
+	       ktdp_kvm_log_dirty(f->tdp, gfn, nr);
+}
+
+/* Map the leaf of a huge page with the next page of the window in it. */
 static noinline int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writable)
 {
 	unsigned long hmm_pfn = f->pfns[f->done];
@@ -252,6 +266,8 @@ static noinline int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writa
 		return -EAGAIN;
 	if (!ktdp_fault_prepare_page(pfn, writable))
 		return -EFAULT;
+	if (writable && !ktdp_fault_log_dirty(f, gfn, 1))
+		return -EINVAL;
 	ret = ktdp_mirror_map(&f->tdp->mirror, gfn & ~mask, f->level,
 			      pfn & ~mask, writable);
 	if (ret && ret != -EEXIST)
@@ -292,6 +308,8 @@ static int ktdp_fault_commit_pages(struct ktdp_fault *f, u64 stop,
 	nr = ktdp_fault_prepare(pfns, stop - f->done, slot_writable);
 	if (!nr)
 		return -EFAULT;
+	if (slot_writable && !ktdp_fault_log_dirty(f, f->gfn + f->done, nr))
+		return -EINVAL;
 	if (nr == 1) {
 		ret = ktdp_mirror_map(&f->tdp->mirror, f->gfn + f->done,
 				      KTDP_LEVEL_4K, ktdp_page_pfn(*pfns),
@@ -309,7 +327,7 @@ static int ktdp_fault_commit_locked(struct ktdp_fault *f)
 {
 	u64 stop = min_t(u64, f->nr, f->done + KTDP_COMMIT_BATCH);
 	bool slot_writable = !ktdp_slot_is_readonly(&f->slot) &&
-			     !ktdp_slot_is_logged(&f->slot);
+			     (f->write || !ktdp_slot_is_logged(&f->slot));
 	int ret = 0;
 
 	lockdep_assert_held(&f->tdp->mirror.lock);
@@ -390,7 +408,8 @@ static int ktdp_fault_try(struct ktdp_fault *f)
 		return ret;
 	if (f->write && ktdp_slot_is_readonly(&f->slot))
 		return -EACCES;
-	if (f->write && ktdp_slot_is_logged(&f->slot))
+	if (f->write && ktdp_slot_is_logged(&f->slot) &&
+	    ktdp_kvm_has_dirty_ring(tdp))
 		return -EBUSY;
 	f->nr = min_t(u64, f->nr, f->slot.base_gfn + f->slot.npages - f->gfn);
 	f->hva = ktdp_slot_hva(&f->slot, f->gfn);

@@ -54,8 +54,8 @@ static void ktdp_hook_flush_slot(unsigned long ip, unsigned long parent_ip,
 
 /*
  * kvm_arch_commit_memory_region(kvm, old, new, change): the new flags are in
- * force for all SRCU readers.  While dirty logging is on a slot is read-only
- * for importers, see fault.c.
+ * force for all SRCU readers.  If dirty logging is on now, no page is writable
+ * that is not in the log.
  */
 static void ktdp_hook_commit_region(unsigned long ip, unsigned long parent_ip,
 				    struct ftrace_ops *ops,
@@ -76,6 +76,33 @@ static void ktdp_hook_commit_region(unsigned long ip, unsigned long parent_ip,
 	rcu_read_unlock();
 }
 
+/*
+ * kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset, mask): the
+ * bits of the mask have been taken out of the log.  What was written up to the
+ * return of this is in the harvest; what is written later has to be logged
+ * anew.  Pages between two of the mask may lose write access for nothing.
+ *
+ * KVM's mmu_lock is held.
+ */
+static void ktdp_hook_log_harvested(unsigned long ip, unsigned long parent_ip,
+				    struct ftrace_ops *ops,
+				    struct ftrace_regs *fregs)
+{
+	struct kvm *kvm = (void *)ftrace_regs_get_argument(fregs, 0);
+	struct kvm_memory_slot *slot = (void *)ftrace_regs_get_argument(fregs, 1);
+	u64 gfn = slot->base_gfn + ftrace_regs_get_argument(fregs, 2);
+	unsigned long mask = ftrace_regs_get_argument(fregs, 3);
+	struct kvm_exported_tdp *tdp;
+
+	if (!mask)
+		return;
+	rcu_read_lock();
+	tdp = ktdp_export_find_rcu(kvm, slot->as_id);
+	if (tdp)
+		ktdp_export_wrprot(tdp, gfn + __ffs(mask), gfn + __fls(mask) + 1);
+	rcu_read_unlock();
+}
+
 #define KTDP_HOOK(_name, _func) {				\
 	.name = _name,						\
 	.ops = {						\
@@ -88,6 +115,8 @@ static void ktdp_hook_commit_region(unsigned long ip, unsigned long parent_ip,
 static struct ktdp_hook ktdp_hooks[] = {
 	KTDP_HOOK("kvm_arch_flush_shadow_memslot", ktdp_hook_flush_slot),
 	KTDP_HOOK("kvm_arch_commit_memory_region", ktdp_hook_commit_region),
+	KTDP_HOOK("kvm_arch_mmu_enable_log_dirty_pt_masked",
+		  ktdp_hook_log_harvested),
 };
 
 static void ktdp_hooks_disarm(void)

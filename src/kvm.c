@@ -194,6 +194,35 @@ bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
 	       now.hva == slot->hva && now.flags == slot->flags;
 }
 
+/* A write from outside of a vCPU cannot enter a dirty ring. */
+bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp)
+{
+	return tdp->kvm->dirty_ring_size;
+}
+
+/**
+ * ktdp_kvm_log_dirty() - note in KVM's log that pages are about to be written
+ * @tdp: the exported TDP
+ * @gfn: first guest frame
+ * @nr: how many, all in the slot of @gfn
+ *
+ * The bits are set directly: KVM's own function expects a running vCPU.
+ *
+ * Context: the caller holds kvm->srcu; atomic or not.
+ * Return: whether there is a log.
+ */
+bool ktdp_kvm_log_dirty(struct kvm_exported_tdp *tdp, u64 gfn, u64 nr)
+{
+	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
+	struct kvm_memory_slot *slot = __gfn_to_memslot(slots, gfn);
+
+	if (WARN_ON_ONCE(!slot || !slot->dirty_bitmap))
+		return false;
+	for (gfn -= slot->base_gfn; nr--; gfn++)
+		set_bit_le(gfn, slot->dirty_bitmap);
+	return true;
+}
+
 /**
  * ktdp_kvm_walk_hva_range() - call a function for the guest frames behind a
  * range of host virtual addresses

@@ -35,6 +35,8 @@ struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
+bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp);
+bool ktdp_kvm_log_dirty(struct kvm_exported_tdp *tdp, u64 gfn, u64 nr);
 bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
 			     const struct ktdp_slot *slot);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,

@@ -127,7 +127,7 @@ struct kvm_tdp_info {
  *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot, or
  *    unmapped in the VMM).
  *  - EACCES: write access to memory that is read-only in the slot or the VMM.
- *  - EBUSY: write access to a slot that logs dirty pages.
+ *  - EBUSY: write access to a slot that logs dirty pages into a dirty ring.
  *  - EHWPOISON: the page is poisoned.
  *  - EPERM: the VM's process is exiting.
  *  - EINTR: a fatal signal is pending.
