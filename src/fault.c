@@ -52,6 +52,7 @@ struct ktdp_fault {
 
 	/* one attempt */
 	struct ktdp_slot slot;
+	struct kvm_memslots *slots;	/* with that slot; under kvm->srcu */
 	unsigned long hva;
 	unsigned long seq;
 	u64 done;		/* pages mapped, or found mapped, from gfn on */
@@ -156,7 +157,8 @@ static int ktdp_fault_pfns(struct ktdp_fault *f)
 	unsigned long found;
 	int ret;
 
-	if (mmap_read_lock_killable(mm))
+	/* Mostly there is no contention, and this is the shorter way then. */
+	if (!mmap_read_trylock(mm) && mmap_read_lock_killable(mm))
 		return -EINTR;
 	ret = hmm_range_fault(&range);
 	if (!ret) {
@@ -245,7 +247,7 @@ static __always_inline bool ktdp_fault_prepare_page(u64 pfn, bool writable)
 static bool ktdp_fault_log_dirty(struct ktdp_fault *f, u64 gfn, u64 nr)
 {
 	return !ktdp_slot_is_logged(&f->slot) ||
-	       ktdp_kvm_log_dirty(f->tdp, gfn, nr);
+	       ktdp_kvm_log_dirty(f->slots, gfn, nr);
 }
 
 /* Map the leaf of a huge page with the next page of the window in it. */
@@ -369,7 +371,8 @@ static int ktdp_fault_commit(struct ktdp_fault *f)
 	int idx, ret;
 
 	idx = srcu_read_lock(&tdp->kvm->srcu);
-	if (!ktdp_kvm_slot_is_same(tdp, f->gfn, &f->slot)) {
+	f->slots = ktdp_kvm_slots_same(tdp, f->gfn, &f->slot);
+	if (!f->slots) {
 		srcu_read_unlock(&tdp->kvm->srcu, idx);
 		return -EAGAIN;
 	}

@@ -147,49 +147,52 @@ int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
 	return -EOPNOTSUPP;
 }
 
+/* ktdp_kvm_slot() in one set of slots; the caller holds kvm->srcu. */
+static int ktdp_kvm_slot_in(struct kvm_memslots *slots, u64 gfn,
+			    struct ktdp_slot *slot)
+{
+	struct kvm_memory_slot *kslot = __gfn_to_memslot(slots, gfn);
+
+	if (!kslot || kslot->id >= KVM_USER_MEM_SLOTS)
+		return -EFAULT;
+	if (kslot->flags & KVM_MEMSLOT_INVALID)
+		return -EAGAIN;
+	slot->generation = READ_ONCE(slots->generation);
+	slot->base_gfn = kslot->base_gfn;
+	slot->npages = kslot->npages;
+	slot->hva = kslot->userspace_addr;
+	slot->flags = kslot->flags;
+	return 0;
+}
+
 /**
  * ktdp_kvm_slot() - find the memslot of a gfn
  * @tdp: the exported TDP
  * @gfn: guest frame
  * @slot: is filled in
  *
- * Context: any; to rely on the answer, the caller holds kvm->srcu.
+ * Context: any; the answer may be out of date, see ktdp_kvm_slots_same().
  * Return: 0; -EFAULT no slot, or one that is KVM's own; -EAGAIN the slot is
  * being deleted or moved.
  */
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
 {
 	struct kvm *kvm = tdp->kvm;
-	struct kvm_memory_slot *kslot;
-	struct kvm_memslots *slots;
-	int idx, ret = -EFAULT;
+	int idx, ret;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	slots = __kvm_memslots(kvm, tdp->as_id);
-	kslot = __gfn_to_memslot(slots, gfn);
-	if (!kslot || kslot->id >= KVM_USER_MEM_SLOTS)
-		goto out;
-	ret = -EAGAIN;
-	if (kslot->flags & KVM_MEMSLOT_INVALID)
-		goto out;
-	slot->generation = READ_ONCE(slots->generation);
-	slot->base_gfn = kslot->base_gfn;
-	slot->npages = kslot->npages;
-	slot->hva = kslot->userspace_addr;
-	slot->flags = kslot->flags;
-	ret = 0;
-out:
+	ret = ktdp_kvm_slot_in(__kvm_memslots(kvm, tdp->as_id), gfn, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
 	return ret;
 }
 
 /* The generation has moved on; that need not concern this slot. */
-bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
+bool __ktdp_kvm_slot_is_same(struct kvm_memslots *slots, u64 gfn,
 			     const struct ktdp_slot *slot)
 {
 	struct ktdp_slot now;
 
-	return !ktdp_kvm_slot(tdp, gfn, &now) &&
+	return !ktdp_kvm_slot_in(slots, gfn, &now) &&
 	       now.base_gfn == slot->base_gfn && now.npages == slot->npages &&
 	       now.hva == slot->hva && now.flags == slot->flags;
 }
@@ -202,7 +205,8 @@ bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp)
 
 /**
  * ktdp_kvm_log_dirty() - note in KVM's log that pages are about to be written
- * @tdp: the exported TDP
+ * @slots: as ktdp_kvm_slots_same() returned them; what is active by now may
+ *	have no log any more, and its change waits for the caller
  * @gfn: first guest frame
  * @nr: how many, all in the slot of @gfn
  *
@@ -211,9 +215,8 @@ bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp)
  * Context: the caller holds kvm->srcu; atomic or not.
  * Return: whether there is a log.
  */
-bool ktdp_kvm_log_dirty(struct kvm_exported_tdp *tdp, u64 gfn, u64 nr)
+bool ktdp_kvm_log_dirty(struct kvm_memslots *slots, u64 gfn, u64 nr)
 {
-	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
 	struct kvm_memory_slot *slot = __gfn_to_memslot(slots, gfn);
 
 	if (WARN_ON_ONCE(!slot || !slot->dirty_bitmap))

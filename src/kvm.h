@@ -36,29 +36,35 @@ bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
 bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp);
-bool ktdp_kvm_log_dirty(struct kvm_exported_tdp *tdp, u64 gfn, u64 nr);
-bool __ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
+bool ktdp_kvm_log_dirty(struct kvm_memslots *slots, u64 gfn, u64 nr);
+bool __ktdp_kvm_slot_is_same(struct kvm_memslots *slots, u64 gfn,
 			     const struct ktdp_slot *slot);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
 			     ktdp_gfn_range_fn fn);
 
 /**
- * ktdp_kvm_slot_is_same() - is the memslot of a gfn still what it was?
+ * ktdp_kvm_slots_same() - is the memslot of a gfn still what it was?
  * @tdp: the exported TDP
  * @gfn: guest frame
  * @slot: what ktdp_kvm_slot() found earlier
  *
- * Context: the caller holds kvm->srcu, and the answer holds as long.
+ * Context: the caller holds kvm->srcu.
+ * Return: the set of slots in which it is, or NULL.  Another set may be made
+ * active at any time, but what KVM does about the change waits for the caller
+ * to leave SRCU.
  */
-static inline bool ktdp_kvm_slot_is_same(struct kvm_exported_tdp *tdp, u64 gfn,
-					 const struct ktdp_slot *slot)
+static inline struct kvm_memslots *
+ktdp_kvm_slots_same(struct kvm_exported_tdp *tdp, u64 gfn,
+		    const struct ktdp_slot *slot)
 {
 	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
 
 	/* No two sets of slots have the same generation. */
-	return likely(READ_ONCE(slots->generation) == slot->generation) ||
-	       __ktdp_kvm_slot_is_same(tdp, gfn, slot);
+	if (likely(READ_ONCE(slots->generation) == slot->generation) ||
+	    __ktdp_kvm_slot_is_same(slots, gfn, slot))
+		return slots;
+	return NULL;
 }
 
 #endif /* _KTDP_KVM_H */
