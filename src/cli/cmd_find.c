@@ -71,17 +71,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child children[] = {
-	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
-};
-
 static const struct argp argp = {
 	options, parse, "STRING",
 	"Search guest memory for a string and print the guest physical addresses where it is.\n"
 	"\vThe default range is all RAM, as 'kvm-tdp prefault --all' finds it; "
 	"what is no RAM is stepped over in units of 64K. Matches may overlap. "
 	"The exit status is 1 if there is none.",
-	children, NULL, NULL
+	vm_range_children, NULL, NULL
 };
 
 /* The match was seen in a piece; what follows may lie in the next, or nowhere. */

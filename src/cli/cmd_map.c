@@ -56,10 +56,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child children[] = {
-	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
-};
-
 static const struct argp argp = {
 	options, parse, NULL,
 	"Print what the exported table of a VM maps now, as runs of like pages.\n"
@@ -69,7 +65,7 @@ static const struct argp argp = {
 	"it is used: with no driver or other command attached, each call of "
 	"this program begins with an empty one. --prefault fills it first; "
 	"'kvm-tdp attach --pid PID -- sleep inf' keeps it.",
-	children, NULL, NULL
+	vm_range_children, NULL, NULL
 };
 
 static void print_run(const struct kvm_tdp_run *run, void *data)

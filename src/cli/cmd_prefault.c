@@ -58,20 +58,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child children[] = {
-	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
-};
-
 static const struct argp argp = {
 	options, parse, NULL,
 	"Map a range of guest memory in the exported table, for reading unless more is asked for.\n"
 	"\vA range given without --all must be RAM throughout. With --all holes "
 	"(and with --write what is read-only) are stepped over in units of 64K; "
-	"without --length it ends at 4G, or 1G beyond the last RAM if that is "
+	"without --length it ends at 5G, or 1G beyond the last RAM if that is "
 	"further up.\n\n"
 	"What is mapped here is lost when this program ends, unless another "
 	"TDP fd of the VM is open (see 'kvm-tdp attach --help').",
-	children, NULL, NULL
+	vm_range_children, NULL, NULL
 };
 
 /* Not RAM, or not of the wanted kind: no reason to stop a walk over all. */

@@ -48,16 +48,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child children[] = {
-	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
-};
-
 static const struct argp argp = {
 	options, parse, NULL,
 	"Read guest memory and write the bytes to standard output.\n"
 	"\vThe guest need not have touched the memory. If part of the range is "
 	"no RAM, what comes before it is still printed, and the exit status is 1.",
-	children, NULL, NULL
+	vm_range_children, NULL, NULL
 };
 
 static void print_json(uint64_t gpa, const void *buf, size_t length)

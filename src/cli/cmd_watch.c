@@ -63,17 +63,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static const struct argp_child children[] = {
-	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
-};
-
 static const struct argp argp = {
 	options, parse, NULL,
 	"Show that the exported table follows the host: read guest memory, run a command that makes the host take memory away, and read again.\n"
 	"\vThe exit status is 0 only if CMD succeeds, an invalidation reached the "
 	"DMA engine while it ran, and the content is as expected. --length is "
 	"one page by default.",
-	children, NULL, NULL
+	vm_range_children, NULL, NULL
 };
 
 static void run_command(const char *command)

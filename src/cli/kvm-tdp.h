@@ -49,6 +49,8 @@ struct range_opts {
 
 /* input: struct range_opts; checks that the range ends at GPA_END at most. */
 extern const struct argp range_argp;
+/* Of a command that takes both, in this order. */
+extern const struct argp_child vm_range_children[];
 
 /* Usage errors, to be called when the options have been parsed. */
 void range_need_gpa(const struct range_opts *range, struct argp_state *state);

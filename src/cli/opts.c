@@ -120,6 +120,10 @@ static error_t range_parse(int key, char *arg, struct argp_state *state)
 const struct argp range_argp = { range_options, range_parse, NULL, NULL, NULL,
 				 NULL, NULL };
 
+const struct argp_child vm_range_children[] = {
+	{ &vm_argp, 0, NULL, 0 }, { &range_argp, 0, NULL, 0 }, { 0 }
+};
+
 void range_need_gpa(const struct range_opts *range, struct argp_state *state)
 {
 	if (!range->has_gpa)
