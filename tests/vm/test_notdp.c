@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM without two-dimensional paging: there is no TDP to export.  To be run
+ * with kvm_amd.npt=0 (or kvm_intel.ept=0).
+ */
+#include <unistd.h>
+
+#include "ktdp.h"
+#include "tap.h"
+#include "vm.h"
+
+static struct vm vm;
+
+static void test_without_vcpu(void)
+{
+	vm_open(&vm);
+	is(ktdp_create(vm.fd, 0), -EOPNOTSUPP, "no vCPU yet");
+	vm_close(&vm);
+}
+
+static void test_with_vcpu(void)
+{
+	struct mem mem;
+
+	mem_small(&mem, PAGE_4K);
+	vm_open(&vm);
+	vm_add_vcpu(&vm);
+	vm_map(&vm, 1, PAGE_2M, &mem);
+	is(guest_fill(&vm, PAGE_2M, PAGE_4K, 1), 0, "the guest runs");
+	is(ktdp_create(vm.fd, 0), -EOPNOTSUPP, "a VM that has run");
+	is(ktdp_create(vm.fd, 1), -EOPNOTSUPP, "its other address space");
+	is(guest_check(&vm, PAGE_2M, PAGE_4K, 1), 0, "the guest goes on");
+	vm_close(&vm);
+	mem_free(&mem);
+}
+
+static const struct tap_case cases[] = {
+	{ "without_vcpu", test_without_vcpu },
+	{ "with_vcpu", test_with_vcpu },
+};
+
+int main(int argc, char **argv)
+{
+	return RUN_CASES(cases, argc, argv);
+}
