@@ -271,6 +271,26 @@ static void test_unregister_waits(void)
 	teardown();
 }
 
+/* An invalidation that does not end is not waited for without end. */
+static void test_bounded(void)
+{
+	uint64_t begin;
+	pthread_t thread;
+
+	setup();
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(map_page(0), 0, "fault");
+	thread = start_slow_callback(0);
+	begin = sys_now();
+	is(map_page(0), -EAGAIN, "fault of what is being invalidated");
+	ok(sys_now() - begin < 5000, "after a second or so");
+	kmod_release(kmod, 0);
+	pthread_join(thread, NULL);
+	is(map_page(0), 0, "and when that is over");
+	is(kmod_unregister(kmod, handle, 0), 0, "unregister");
+	teardown();
+}
+
 /* Whatever the exporter locks, it has let go of when it calls. */
 static void test_callback_holds_no_lock(void)
 {
@@ -552,6 +572,7 @@ static const struct tap_case cases[] = {
 	{ "register", test_register },
 	{ "two_fds", test_two_fds },
 	{ "unregister_waits", test_unregister_waits },
+	{ "bounded", test_bounded },
 	{ "callback_holds_no_lock", test_callback_holds_no_lock },
 	{ "invalidate", test_invalidate },
 	{ "invalidate_huge", test_invalidate_huge },
