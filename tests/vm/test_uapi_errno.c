@@ -115,6 +115,26 @@ static void test_create_result(void)
 	uapi_close(&u);
 }
 
+/* CAP_SYS_ADMIN may open files beyond the system's limit. */
+static void test_create_no_file(void)
+{
+	static const char limit[] = "/proc/sys/fs/file-max";
+	char text[32];
+	int before;
+
+	uapi_open(&u);
+	snprintf(text, sizeof(text), "%ld", sys_read_long(limit));
+	before = uapi_free_fd();
+	is(sys_write(limit, "0"), 0, "no more files in the system");
+	must(sys_cap(CAP_SYS_ADMIN, false));
+	is(create(u.vm.fd, 0), -ENFILE, "no room in the system's file table");
+	must(sys_cap(CAP_SYS_ADMIN, true));
+	is(sys_write(limit, text), 0, "the limit as it was");
+	is(uapi_free_fd(), before, "no fd is left behind");
+	is(create(u.vm.fd, 0), 0, "create again");
+	uapi_close(&u);
+}
+
 static void keep_all(void)
 {
 }
@@ -496,6 +516,7 @@ static const struct tap_case cases[] = {
 	{ "create-fd", test_create_fd },
 	{ "create-as-id", test_create_as_id },
 	{ "create-result", test_create_result },
+	{ "create-no-file", test_create_no_file },
 	{ "create-other", test_create_other },
 	{ "create-dead", test_create_dead },
 	{ "create-ftrace", test_create_ftrace },
