@@ -145,7 +145,7 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-static void ktdp_export_free(struct kvm_exported_tdp *tdp)
+static void ktdp_export_destroy(struct kvm_exported_tdp *tdp)
 {
 	/* Zaps all, if the exit of the mm has not. */
 	ktdp_notifier_unregister(tdp);
@@ -153,6 +153,7 @@ static void ktdp_export_free(struct kvm_exported_tdp *tdp)
 	WARN_ON_ONCE(!list_empty(&tdp->importers));
 	cleanup_srcu_struct(&tdp->importers_srcu);
 	kfree(tdp);
+	ktdp_hooks_put();
 }
 
 static struct kvm_exported_tdp *ktdp_export_create(struct kvm *kvm, u32 as_id)
@@ -177,12 +178,6 @@ static struct kvm_exported_tdp *ktdp_export_create(struct kvm *kvm, u32 as_id)
 err_put_hooks:
 	ktdp_hooks_put();
 	return ERR_PTR(ret);
-}
-
-static void ktdp_export_destroy(struct kvm_exported_tdp *tdp)
-{
-	ktdp_export_free(tdp);
-	ktdp_hooks_put();
 }
 
 /* One user more of what is there; NULL if nothing is. */

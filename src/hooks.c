@@ -52,6 +52,17 @@ static void ktdp_hook_flush_slot(unsigned long ip, unsigned long parent_ip,
 	rcu_read_unlock();
 }
 
+static void ktdp_hook_wrprot(struct kvm *kvm, u32 as_id, u64 start, u64 end)
+{
+	struct kvm_exported_tdp *tdp;
+
+	rcu_read_lock();
+	tdp = ktdp_export_find_rcu(kvm, as_id);
+	if (tdp)
+		ktdp_export_wrprot(tdp, start, end);
+	rcu_read_unlock();
+}
+
 /*
  * kvm_arch_commit_memory_region(kvm, old, new, change): the new flags are in
  * force for all SRCU readers.  If dirty logging is on now, no page is writable
@@ -64,16 +75,10 @@ static void ktdp_hook_commit_region(unsigned long ip, unsigned long parent_ip,
 	struct kvm *kvm = (void *)ftrace_regs_get_argument(fregs, 0);
 	struct kvm_memory_slot *new = (void *)ftrace_regs_get_argument(fregs, 2);
 	enum kvm_mr_change change = ftrace_regs_get_argument(fregs, 3);
-	struct kvm_exported_tdp *tdp;
 
-	if (change != KVM_MR_FLAGS_ONLY || !(new->flags & KVM_MEM_LOG_DIRTY_PAGES))
-		return;
-	rcu_read_lock();
-	tdp = ktdp_export_find_rcu(kvm, new->as_id);
-	if (tdp)
-		ktdp_export_wrprot(tdp, new->base_gfn,
-				   new->base_gfn + new->npages);
-	rcu_read_unlock();
+	if (change == KVM_MR_FLAGS_ONLY && (new->flags & KVM_MEM_LOG_DIRTY_PAGES))
+		ktdp_hook_wrprot(kvm, new->as_id, new->base_gfn,
+				 new->base_gfn + new->npages);
 }
 
 /*
@@ -92,15 +97,10 @@ static void ktdp_hook_log_harvested(unsigned long ip, unsigned long parent_ip,
 	struct kvm_memory_slot *slot = (void *)ftrace_regs_get_argument(fregs, 1);
 	u64 gfn = slot->base_gfn + ftrace_regs_get_argument(fregs, 2);
 	unsigned long mask = ftrace_regs_get_argument(fregs, 3);
-	struct kvm_exported_tdp *tdp;
 
-	if (!mask)
-		return;
-	rcu_read_lock();
-	tdp = ktdp_export_find_rcu(kvm, slot->as_id);
-	if (tdp)
-		ktdp_export_wrprot(tdp, gfn + __ffs(mask), gfn + __fls(mask) + 1);
-	rcu_read_unlock();
+	if (mask)
+		ktdp_hook_wrprot(kvm, slot->as_id, gfn + __ffs(mask),
+				 gfn + __fls(mask) + 1);
 }
 
 #define KTDP_HOOK(_name, _func) {				\

@@ -22,12 +22,9 @@ struct ktdp_map_iter {
 	unsigned int nr;
 };
 
-static unsigned int ktdp_map_access(unsigned int access)
-{
-	return (access & KTDP_READ ? KVM_TDP_ACCESS_READ : 0) |
-	       (access & KTDP_WRITE ? KVM_TDP_ACCESS_WRITE : 0) |
-	       (access & KTDP_EXEC ? KVM_TDP_ACCESS_EXEC : 0);
-}
+static_assert(KTDP_READ == KVM_TDP_ACCESS_READ);
+static_assert(KTDP_WRITE == KVM_TDP_ACCESS_WRITE);
+static_assert(KTDP_EXEC == KVM_TDP_ACCESS_EXEC);
 
 /*
  * Where host addresses are hidden, a run does not end where they jump: that
@@ -53,7 +50,7 @@ static bool ktdp_map_add(struct ktdp_map_iter *it, unsigned int room,
 	struct kvm_tdp_run run = {
 		.gpa = walk->gfn << PAGE_SHIFT,
 		.length = (next - walk->gfn) << PAGE_SHIFT,
-		.access = ktdp_map_access(walk->access),
+		.access = walk->access,
 		.level = walk->level,
 	};
 

@@ -262,6 +262,7 @@ static __always_inline int ktdp_mirror_set_leaf(struct ktdp_mirror *mirror,
 	u64 new = ktdp_make_leaf(fmt, level, pfn, writable);
 	int ret;
 
+	/* new is never 0; to say so spares the common path a test. */
 	if (likely(!old && new))
 		return ktdp_mirror_set_entry(mirror, table, gfn, level, 0, new);
 	if (ktdp_entry_is_table(old, level))

@@ -75,6 +75,18 @@ static void test_pageout_prefaulted(void)
 	end();
 }
 
+/* What the engine writes, after a prefault for @first if any, is not lost. */
+static void check_write_survives(const char *what, unsigned int first)
+{
+	if (first)
+		is(ktdp_prefault(bed.tdp, GPA, SIZE, first), 0, "%s: prefault", what);
+	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: engine writes", what);
+	pageout(what);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: the write survives", what);
+	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0, "%s: for the guest too", what);
+	end();
+}
+
 /*
  * MADV_FREE makes the pages clean without a change of their permissions, so
  * that write access alone says nothing.
@@ -85,13 +97,7 @@ static void check_free(const char *what, unsigned int first)
 	begin();
 	is(guest_fill(&bed.vm, GPA, SIZE, GEN(1)), 0, "%s: guest writes", what);
 	must(madvise(mem.hva, SIZE, MADV_FREE));
-	if (first)
-		is(ktdp_prefault(bed.tdp, GPA, SIZE, first), 0, "%s: prefault", what);
-	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: engine writes", what);
-	pageout(what);
-	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: the write survives", what);
-	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0, "%s: for the guest too", what);
-	end();
+	check_write_survives(what, first);
 }
 
 static void test_free(void)
@@ -106,13 +112,7 @@ static void check_shmem(const char *what, unsigned int first)
 {
 	mem_memfd(&mem, SIZE);
 	begin();
-	if (first)
-		is(ktdp_prefault(bed.tdp, GPA, SIZE, first), 0, "%s: prefault", what);
-	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: engine writes", what);
-	pageout(what);
-	is(dma_check(bed.dma, GPA, SIZE, GEN(2)), 0, "%s: the write survives", what);
-	is(guest_check(&bed.vm, GPA, SIZE, GEN(2)), 0, "%s: for the guest too", what);
-	end();
+	check_write_survives(what, first);
 }
 
 static void test_shmem(void)
