@@ -11,6 +11,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "eager.h"
 #include "hooks.h"
 #include "kvm.h"
 
@@ -120,7 +121,9 @@ static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 	tdp->kvm = kvm;
 	tdp->as_id = as_id;
 	tdp->seq.mm = kvm->mm;
+	tdp->eager_state = ktdp_hooks_eager();
 	ktdp_importers_init(tdp);
+	ktdp_eager_init(tdp);
 	ret = ktdp_kvm_init_fmt(kvm, &tdp->mirror.fmt);
 	if (ret)
 		goto err_free;
@@ -147,6 +150,7 @@ err_free:
 
 static void ktdp_export_destroy(struct kvm_exported_tdp *tdp)
 {
+	ktdp_eager_exit(tdp);
 	/* Zaps all, if the exit of the mm has not. */
 	ktdp_notifier_unregister(tdp);
 	ktdp_pool_exit(tdp);
@@ -230,8 +234,10 @@ struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id)
 	if (!tdp)
 		hash_add_rcu(ktdp_exports, &new->node, (unsigned long)kvm);
 	mutex_unlock(&ktdp_exports_lock);
-	if (!tdp)
+	if (!tdp) {
+		ktdp_seed(new);
 		return new;	/* the reference on kvm is its own now */
+	}
 	ktdp_export_destroy(new);
 
 out_put_kvm:
@@ -254,6 +260,7 @@ void ktdp_export_put(struct kvm_exported_tdp *tdp)
 
 	/* Handlers of hooks that found it have returned. */
 	synchronize_rcu();
+	ktdp_eager_forget(tdp);
 	ktdp_export_destroy(tdp);
 	kvm_put_kvm(kvm);
 }
@@ -264,6 +271,7 @@ void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
 	int i;
 
 	raw_spin_lock(&mirror->lock);
+	ktdp_mirror_settle(mirror);
 	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
 		st->leaves[i] = mirror->root->leaves[i];
 	st->table_pages = 1 + mirror->nr_linked -
@@ -272,6 +280,7 @@ void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
 	st->entries_set = mirror->entries_set;
 	st->entries_zapped = mirror->entries_zapped;
 	st->replaced = mirror->replaced;
+	ktdp_eager_stats(tdp, st);
 	raw_spin_unlock(&mirror->lock);
 
 	st->importers = atomic64_read(&tdp->stat.importers);
@@ -282,4 +291,5 @@ void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
 	st->invalidations = atomic64_read(&tdp->stat.invalidations);
 	st->invalidations_sent = atomic64_read(&tdp->stat.invalidations_sent);
 	st->slot_zaps = atomic64_read(&tdp->stat.slot_zaps);
+	st->seeded = atomic64_read(&tdp->stat.seeded);
 }

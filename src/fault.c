@@ -23,16 +23,14 @@
  * does, and is to stay there.
  */
 
-#include <linux/backing-dev.h>
 #include <linux/hmm.h>
-#include <linux/magic.h>
-#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
 
 #include "kvm.h"
+#include "pfn.h"
 
 static_assert(__same_type(((struct mmu_interval_notifier *)NULL)->invalidate_seq,
 			  ((struct hmm_range *)NULL)->notifier_seq));
@@ -197,52 +195,6 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
 	return level;
 }
 
-/*
- * memfd_secret() pages are not in the direct map, where importers would look
- * for them, and nobody but their owner is meant to.
- */
-static bool ktdp_fault_is_secret(struct address_space *mapping)
-{
-	return mapping && mapping_unevictable(mapping) &&
-	       mapping->host->i_sb->s_magic == SECRETMEM_MAGIC;
-}
-
-/* The page is mapped in the VM's mm, so its mapping stays. */
-static noinline bool ktdp_fault_prepare_file(struct folio *folio, bool writable)
-{
-	struct address_space *mapping = READ_ONCE(folio->mapping);
-
-	if (ktdp_fault_is_secret(mapping))
-		return false;
-	if (writable && mapping && !mapping_can_writeback(mapping) &&
-	    !folio_test_reserved(folio) && !folio_is_zone_device(folio))
-		folio_set_dirty(folio);
-	return true;
-}
-
-/*
- * The host believes a page clean that is not dirty in its own page tables, and
- * a device's store leaves no mark there.  So a page is dirty from when it is
- * mapped writable; to clean it the host has to invalidate it first.
- *
- * That holds for pages that are swapped (anonymous, shmem) or kept (hugetlb).
- * A page that is written back to a file is writable in the host's tables only
- * while it is dirty there, and its flag is not ours to set: the filesystem
- * accounts for it.
- *
- * Return: whether the page may be mapped.
- */
-static __always_inline bool ktdp_fault_prepare_page(u64 pfn, bool writable)
-{
-	struct folio *folio = page_folio(pfn_to_page(pfn));
-
-	if (!folio_test_anon(folio))
-		return ktdp_fault_prepare_file(folio, writable);
-	if (writable && !folio_test_dirty(folio))
-		folio_set_dirty(folio);
-	return true;
-}
-
 /* Writable pages of a logged slot are 4K, so @nr is in pages. */
 static bool ktdp_fault_log_dirty(struct ktdp_fault *f, u64 gfn, u64 nr)
 {
@@ -266,7 +218,7 @@ static noinline int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writa
 	if (ktdp_notifier_retry(f->tdp, f->seq, hva,
 				hva + ((mask + 1) << PAGE_SHIFT)))
 		return -EAGAIN;
-	if (!ktdp_fault_prepare_page(pfn, writable))
+	if (!ktdp_pfn_prepare(pfn, writable))
 		return -EFAULT;
 	if (writable && !ktdp_fault_log_dirty(f, gfn, 1))
 		return -EINVAL;
@@ -292,7 +244,7 @@ static unsigned long ktdp_fault_prepare(unsigned long *pfns, unsigned long nr,
 		u64 pfn = hmm_pfn & ~HMM_PFN_FLAGS;
 
 		if (hmm_pfn_to_map_order(hmm_pfn) ||
-		    !ktdp_fault_prepare_page(pfn, hmm_pfn & writable))
+		    !ktdp_pfn_prepare(pfn, hmm_pfn & writable))
 			break;
 		pfns[i] = ktdp_page(pfn, hmm_pfn & writable);
 	}

@@ -1,29 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The hooks into KVM: the only user of ftrace.
+ * The hooks into KVM: the only user of ftrace and of tracepoints.
  *
- * They are ftrace hooks on the entry of functions that are global and have had
- * one prototype since 6.1.  FTRACE_OPS_FL_PERMANENT keeps root from switching
- * them off with kernel.ftrace_enabled while a table depends on them (kprobes
- * can be switched off through debugfs, and a table would go stale unnoticed).
+ * What correctness rests on are ftrace hooks on the entry of functions that are
+ * global and have had one prototype since 6.1.  FTRACE_OPS_FL_PERMANENT keeps
+ * root from switching them off with kernel.ftrace_enabled while a table depends
+ * on them (kprobes can be switched off through debugfs, and a table would go
+ * stale unnoticed).  What is optional is a probe on a tracepoint.
  *
- * Handlers run in KVM's context at the entry of the function, possibly with
- * preemption off: they do not sleep.
+ * All are armed while there is an exported TDP, and cost nothing otherwise.
+ * Handlers run in KVM's context, possibly with preemption off: they do not
+ * sleep.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/module.h>
+#include <linux/moduleparam.h>
 #include <linux/string.h>
+#include <linux/tracepoint.h>
 
 #include "compat/ftrace.h"
+#include "eager.h"
 #include "hooks.h"
 #include "kvm.h"
 
+static bool ktdp_eager = true;
+module_param_named(eager, ktdp_eager, bool, 0644);
+MODULE_PARM_DESC(eager, "copy vCPUs' faults into the table (takes effect when there is no TDP fd)");
+
+/* A function of kvm.ko, required, or a tracepoint of it, optional. */
 struct ktdp_hook {
-	const char *name;	/* function in kvm.ko */
+	const char *name;
 	struct ftrace_ops ops;
-	bool armed;		/* ktdp_hooks_lock */
+	void *probe;			/* of a tracepoint */
+	struct tracepoint *tracepoint;	/* NULL: there is none of that name */
+	const bool *wanted;		/* NULL: always */
+	bool armed;			/* ktdp_hooks_lock */
+	bool refused;			/* ktdp_hooks_lock: wanted, not armed */
 };
 
 static DEFINE_MUTEX(ktdp_hooks_lock);
@@ -111,27 +125,88 @@ static void ktdp_hook_log_harvested(unsigned long ip, unsigned long parent_ip,
 	},							\
 }
 
-/* All are required: without one of them a table could go stale. */
-static struct ktdp_hook ktdp_hooks[] = {
-	KTDP_HOOK("kvm_arch_flush_shadow_memslot", ktdp_hook_flush_slot),
-	KTDP_HOOK("kvm_arch_commit_memory_region", ktdp_hook_commit_region),
-	KTDP_HOOK("kvm_arch_mmu_enable_log_dirty_pt_masked",
-		  ktdp_hook_log_harvested),
+#define KTDP_TRACEPOINT(_name, _probe, _wanted) {		\
+	.name = _name,						\
+	.probe = _probe,					\
+	.wanted = _wanted,					\
+}
+
+enum {
+	KTDP_HOOK_FLUSH_SLOT,
+	KTDP_HOOK_COMMIT_REGION,
+	KTDP_HOOK_LOG_HARVESTED,
+	KTDP_HOOK_EAGER,
 };
+
+static struct ktdp_hook ktdp_hooks[] = {
+	/* Without one of these a table could go stale. */
+	[KTDP_HOOK_FLUSH_SLOT] =
+		KTDP_HOOK("kvm_arch_flush_shadow_memslot", ktdp_hook_flush_slot),
+	[KTDP_HOOK_COMMIT_REGION] =
+		KTDP_HOOK("kvm_arch_commit_memory_region",
+			  ktdp_hook_commit_region),
+	[KTDP_HOOK_LOG_HARVESTED] =
+		KTDP_HOOK("kvm_arch_mmu_enable_log_dirty_pt_masked",
+			  ktdp_hook_log_harvested),
+	/* Without this one it is filled by faults only. */
+	[KTDP_HOOK_EAGER] =
+		KTDP_TRACEPOINT("kvm_mmu_set_spte", ktdp_eager_probe,
+				&ktdp_eager),
+};
+
+#define KTDP_HOOKS_END	(ktdp_hooks + ARRAY_SIZE(ktdp_hooks))
+
+static void ktdp_hook_disarm(struct ktdp_hook *hook)
+{
+	int ret;
+
+	if (!hook->armed)
+		return;
+	if (hook->probe)
+		ret = tracepoint_probe_unregister(hook->tracepoint, hook->probe,
+						  NULL);
+	else
+		ret = unregister_ftrace_function(&hook->ops);
+	/* If ftrace has shut itself down, the call sites stay. */
+	if (WARN_ON_ONCE(ret))
+		__module_get(THIS_MODULE);
+	hook->armed = false;
+}
 
 static void ktdp_hooks_disarm(void)
 {
 	struct ktdp_hook *hook;
 
 	lockdep_assert_held(&ktdp_hooks_lock);
-	for (hook = ktdp_hooks; hook < ktdp_hooks + ARRAY_SIZE(ktdp_hooks); hook++) {
-		if (!hook->armed)
-			continue;
-		/* If ftrace has shut itself down, the call sites stay. */
-		if (WARN_ON_ONCE(unregister_ftrace_function(&hook->ops)))
-			__module_get(THIS_MODULE);
-		hook->armed = false;
-	}
+	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++)
+		ktdp_hook_disarm(hook);
+	/* As unregister_ftrace_function() does for its own. */
+	tracepoint_synchronize_unregister();
+}
+
+static int ktdp_hook_arm(struct ktdp_hook *hook)
+{
+	int ret;
+
+	hook->refused = false;
+	if (hook->wanted && !READ_ONCE(*hook->wanted))
+		return 0;
+	if (!hook->probe)
+		ret = register_ftrace_function(&hook->ops);
+	else if (hook->tracepoint)
+		ret = tracepoint_probe_register(hook->tracepoint, hook->probe,
+						NULL);
+	else
+		ret = -ENOENT;
+	hook->armed = !ret;
+	hook->refused = ret;
+	if (hook->probe)
+		return ret == -ENOMEM ? ret : 0;
+	if (ret)
+		pr_warn_ratelimited("cannot hook %s: error %d%s\n", hook->name,
+				    ret, ret == -EBUSY ?
+				    "; is kernel.ftrace_enabled 0?" : "");
+	return ret && ret != -ENOMEM ? -EBUSY : ret;
 }
 
 static int ktdp_hooks_arm(void)
@@ -140,16 +215,12 @@ static int ktdp_hooks_arm(void)
 	int ret;
 
 	lockdep_assert_held(&ktdp_hooks_lock);
-	for (hook = ktdp_hooks; hook < ktdp_hooks + ARRAY_SIZE(ktdp_hooks); hook++) {
-		ret = register_ftrace_function(&hook->ops);
+	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
+		ret = ktdp_hook_arm(hook);
 		if (ret) {
-			pr_warn_ratelimited("cannot hook %s: error %d%s\n",
-					    hook->name, ret, ret == -EBUSY ?
-					    "; is kernel.ftrace_enabled 0?" : "");
 			ktdp_hooks_disarm();
-			return ret == -ENOMEM ? ret : -EBUSY;
+			return ret;
 		}
-		hook->armed = true;
 	}
 	return 0;
 }
@@ -182,30 +253,90 @@ void ktdp_hooks_put(void)
 	mutex_unlock(&ktdp_hooks_lock);
 }
 
-void ktdp_hooks_exit(void)
+/* The caller is a user, so it stays that way: KVM_TDP_EAGER_*. */
+u32 ktdp_hooks_eager(void)
 {
-	unsigned int i;
+	const struct ktdp_hook *hook = &ktdp_hooks[KTDP_HOOK_EAGER];
 
-	for (i = 0; i < ARRAY_SIZE(ktdp_hooks); i++)
-		ftrace_free_filter(&ktdp_hooks[i].ops);
+	if (hook->armed)
+		return KVM_TDP_EAGER_ON;
+	return hook->refused ? KVM_TDP_EAGER_NONE : KVM_TDP_EAGER_OFF;
 }
 
-/* Find every function, arm none. */
-int __init ktdp_hooks_init(void)
+/* Modules that are there are shown to a new notifier, with all they have. */
+static int ktdp_hooks_see_module(struct notifier_block *nb,
+				 unsigned long action, void *data)
 {
+	struct tp_module *tp_mod = data;
+	struct module *mod = tp_mod->mod;
 	struct ktdp_hook *hook;
+	unsigned int i;
+
+	if (action != MODULE_STATE_COMING || strcmp(mod->name, "kvm"))
+		return NOTIFY_OK;
+	for (i = 0; i < mod->num_tracepoints; i++) {
+		struct tracepoint *tp =
+			tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]);
+
+		for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
+			if (hook->probe && !strcmp(tp->name, hook->name))
+				hook->tracepoint = tp;
+		}
+	}
+	return NOTIFY_OK;
+}
+
+/* kvm.ko, to which this module is linked, does not go before it. */
+static int __init ktdp_hooks_find_tracepoints(void)
+{
+	struct notifier_block nb = { .notifier_call = ktdp_hooks_see_module };
+	int ret;
+
+	ret = register_tracepoint_module_notifier(&nb);
+	if (!ret)
+		unregister_tracepoint_module_notifier(&nb);
+	return ret;
+}
+
+static int __init ktdp_hook_find_function(struct ktdp_hook *hook)
+{
 	char name[KSYM_NAME_LEN];
 	int ret;
 
-	for (hook = ktdp_hooks; hook < ktdp_hooks + ARRAY_SIZE(ktdp_hooks); hook++) {
-		/* The parser writes to what it is given. */
-		strscpy(name, hook->name, sizeof(name));
-		ret = ftrace_set_filter(&hook->ops, name, strlen(name), 1);
+	/* The parser writes to what it is given. */
+	strscpy(name, hook->name, sizeof(name));
+	ret = ftrace_set_filter(&hook->ops, name, strlen(name), 1);
+	if (!ret)
+		return 0;
+	pr_err("this kernel's kvm has no function %s to hook: error %d\n",
+	       hook->name, ret);
+	return -ENOENT;
+}
+
+void ktdp_hooks_exit(void)
+{
+	struct ktdp_hook *hook;
+
+	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
+		if (!hook->probe)
+			ftrace_free_filter(&hook->ops);
+	}
+}
+
+/* Find every function and tracepoint, arm none. */
+int __init ktdp_hooks_init(void)
+{
+	struct ktdp_hook *hook;
+	int ret;
+
+	ret = ktdp_hooks_find_tracepoints();
+	if (ret)
+		return ret;
+	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
+		ret = hook->probe ? 0 : ktdp_hook_find_function(hook);
 		if (ret) {
-			pr_err("this kernel's kvm has no function %s to hook: error %d\n",
-			       hook->name, ret);
 			ktdp_hooks_exit();
-			return -ENOENT;
+			return ret;
 		}
 	}
 	return 0;

@@ -2,9 +2,12 @@
 #ifndef _KTDP_HOOKS_H
 #define _KTDP_HOOKS_H
 
+#include <linux/types.h>
+
 int ktdp_hooks_init(void);
 void ktdp_hooks_exit(void);
 int ktdp_hooks_get(void);
 void ktdp_hooks_put(void);
+u32 ktdp_hooks_eager(void);
 
 #endif /* _KTDP_HOOKS_H */

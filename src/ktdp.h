@@ -31,10 +31,23 @@
 
 #include "mirror.h"
 
+/* What became of a vCPU's fault, see eager.c. */
+enum ktdp_eager {
+	KTDP_EAGER_FILLED,
+	KTDP_EAGER_PRESENT,
+	KTDP_EAGER_BUSY,
+	KTDP_EAGER_NO_POOL,
+	KTDP_EAGER_NO_ROOM,
+	KTDP_EAGER_NO_SLOT,
+	KTDP_EAGER_NOT_RAM,
+	KTDP_EAGER_NR
+};
+
 /* One (VM, address space); shared by all TDP fds of that pair. */
 struct kvm_exported_tdp {
 	struct kvm *kvm;		/* referenced */
 	u32 as_id;
+	u32 eager_state;		/* KVM_TDP_EAGER_*, constant */
 	unsigned int users;		/* ktdp_exports_lock: TDP fds */
 	struct hlist_node node;		/* ktdp_exports_lock; readers: RCU */
 
@@ -59,6 +72,12 @@ struct kvm_exported_tdp {
 	struct list_head importers;	/* importers_lock; readers: SRCU */
 	struct srcu_struct importers_srcu;
 
+	struct {
+		u64 seen[KTDP_EAGER_NR];	/* mirror.lock */
+		atomic64_t contended;
+		struct work_struct refill;
+	} eager;
+
 	struct llist_head free_list;	/* detached, readers gone */
 	struct work_struct free_work;
 	atomic_long_t nr_freed;		/* of mirror.nr_linked */
@@ -72,6 +91,7 @@ struct kvm_exported_tdp {
 		atomic64_t invalidations;
 		atomic64_t invalidations_sent;
 		atomic64_t slot_zaps;
+		atomic64_t seeded;
 	} stat;
 };
 
@@ -119,12 +139,17 @@ void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
 int ktdp_fault(struct kvm_exported_tdp *tdp, u64 gfn, bool write);
 int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg);
 
+/* seed.c */
+void ktdp_seed(struct kvm_exported_tdp *tdp);
+
 /* map.c */
 int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map);
 
 /* notifier.c */
 int ktdp_notifier_register(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp);
+bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
+			   unsigned long start, unsigned long end);
 bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long seq,
 			 unsigned long start, unsigned long end);
 

@@ -30,22 +30,53 @@ ktdp_kvm_check(struct kvm_memory_slot, base_gfn, gfn_t);
 ktdp_kvm_check(struct kvm_memory_slot, npages, unsigned long);
 ktdp_kvm_check(struct kvm_memory_slot, userspace_addr, unsigned long);
 ktdp_kvm_check(struct kvm_memory_slot, flags, u32);
+ktdp_kvm_check(struct kvm_vcpu, kvm, struct kvm *);
+ktdp_kvm_check(struct kvm_vcpu, preempt_notifier, struct preempt_notifier);
 static_assert(KTDP_LEVEL_1G == PG_LEVEL_1G && KTDP_LEVEL_4K == PG_LEVEL_4K);
 
 /*
- * The release function of a VM's file is static in kvm.ko and its file
- * operations are not exported, but the function has a name: compare it.  Our
- * link against kvm.ko keeps the symbol table that is asked here in place.
+ * What KVM does not export may still have a name: compare that.  Our link
+ * against kvm.ko keeps the symbol table that is asked here in place.
  */
+static bool ktdp_kvm_is_function(unsigned long fn, const char *want)
+{
+	char name[KSYM_SYMBOL_LEN];
+	size_t len = strlen(want);
+
+	sprint_symbol(name, fn);
+	return !strncmp(name, want, len) && !strncmp(name + len, "+0x0/", 5) &&
+	       strstr(name, " [kvm]");
+}
+
 static bool ktdp_kvm_is_vm_file(struct file *file)
 {
-	static const char want[] = "kvm_vm_release+0x0/";
-	char name[KSYM_SYMBOL_LEN];
+	return file->f_op->release &&
+	       ktdp_kvm_is_function((unsigned long)file->f_op->release,
+				    "kvm_vm_release");
+}
 
-	if (!file->f_op->release)
-		return false;
-	sprint_symbol(name, (unsigned long)file->f_op->release);
-	return !strncmp(name, want, sizeof(want) - 1) && strstr(name, " [kvm]");
+/**
+ * ktdp_kvm_running_vcpu() - the vCPU that this thread runs
+ *
+ * KVM's function that tells is kept for its own modules on newer kernels.  But
+ * a thread that has loaded a vCPU has that vCPU's preempt notifier, and its
+ * functions have names.
+ *
+ * Context: any but interrupts.
+ * Return: the vCPU, or NULL.
+ */
+struct kvm_vcpu *ktdp_kvm_running_vcpu(void)
+{
+	static const struct preempt_ops *kvm_ops;	/* found once */
+	struct preempt_notifier *pn = ktdp_kvm_preempt_notifier();
+
+	if (!pn)
+		return NULL;
+	if (!READ_ONCE(kvm_ops) &&
+	    ktdp_kvm_is_function((unsigned long)pn->ops->sched_in,
+				 "kvm_sched_in"))
+		WRITE_ONCE(kvm_ops, pn->ops);
+	return pn->ops == READ_ONCE(kvm_ops) ? ktdp_kvm_notified_vcpu(pn) : NULL;
 }
 
 /**
@@ -165,6 +196,13 @@ static int ktdp_kvm_slot_in(struct kvm_memslots *slots, u64 gfn,
 	return 0;
 }
 
+/* ktdp_kvm_slot() for a caller that is in a read section of kvm->srcu. */
+int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
+			 struct ktdp_slot *slot)
+{
+	return ktdp_kvm_slot_in(__kvm_memslots(tdp->kvm, tdp->as_id), gfn, slot);
+}
+
 /**
  * ktdp_kvm_slot() - find the memslot of a gfn
  * @tdp: the exported TDP
@@ -181,7 +219,7 @@ int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
 	int idx, ret;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	ret = ktdp_kvm_slot_in(__kvm_memslots(kvm, tdp->as_id), gfn, slot);
+	ret = ktdp_kvm_slot_locked(tdp, gfn, slot);
 	srcu_read_unlock(&kvm->srcu, idx);
 	return ret;
 }
@@ -260,4 +298,73 @@ void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 		   hva_to_gfn_memslot(min(end, last) + PAGE_SIZE - 1, slot));
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
+}
+
+/* The TDP MMU frees its table pages through RCU. */
+bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm)
+{
+	return kvm->arch.tdp_mmu_enabled;
+}
+
+/* The root of a vCPU's table for L1, if that is one of this address space. */
+static hpa_t ktdp_kvm_root(const struct kvm_exported_tdp *tdp, int vcpu)
+{
+	const struct kvm_mmu *mmu = &kvm_get_vcpu(tdp->kvm, vcpu)->arch.root_mmu;
+
+	if (!mmu->root_role.direct || mmu->root_role.smm != tdp->as_id)
+		return INVALID_PAGE;
+	return READ_ONCE(mmu->root.hpa);
+}
+
+/* Is it none of those that the vCPUs before have?  A hint: it may change. */
+bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu)
+{
+	hpa_t root = ktdp_kvm_root(tdp, vcpu);
+
+	while (vcpu--) {
+		if (ktdp_kvm_root(tdp, vcpu) == root)
+			return false;
+	}
+	return VALID_PAGE(root);
+}
+
+/**
+ * ktdp_kvm_walk() - walk the TDP MMU's table of a vCPU
+ * @tdp: the exported TDP
+ * @vcpu: index of the vCPU
+ * @gfn: guest frame
+ * @walk: is set to the entry found
+ *
+ * Context: RCU read section, not atomic.
+ * Return: whether there is a table; the entry is to be read where it counts.
+ */
+bool ktdp_kvm_walk(const struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
+		   struct ktdp_spte_walk *walk)
+{
+	struct kvm *kvm = tdp->kvm;
+	const u64 *sptes;
+	hpa_t root;
+	int level;
+	u64 spte;
+
+	/*
+	 * A root is let go of with mmu_lock held, and lives for an RCU grace
+	 * period from then.
+	 */
+	write_lock(&kvm->mmu_lock);
+	root = ktdp_kvm_root(tdp, vcpu);
+	level = kvm_get_vcpu(kvm, vcpu)->arch.root_mmu.root_role.level;
+	write_unlock(&kvm->mmu_lock);
+	if (!VALID_PAGE(root))
+		return false;
+
+	for (;; level--) {
+		sptes = ktdp_hpa_to_entries(ktdp_entry_hpa(&tdp->mirror.fmt, root));
+		walk->sptep = sptes + ktdp_level_index(gfn, level);
+		walk->level = level;
+		spte = READ_ONCE(*walk->sptep);
+		if (!(spte & KTDP_SPTE_PRESENT) || ktdp_spte_is_leaf(spte, level))
+			return true;
+		root = spte;
+	}
 }

@@ -28,6 +28,34 @@ static inline bool ktdp_slot_is_logged(const struct ktdp_slot *slot)
 	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
+static inline bool ktdp_slot_covers(const struct ktdp_slot *slot, u64 gfn,
+				    u64 pages)
+{
+	return gfn >= slot->base_gfn &&
+	       gfn + pages <= slot->base_gfn + slot->npages;
+}
+
+/*
+ * Entries of KVM's own table.  Present is KVM's own mark: emulated MMIO and
+ * entries that are being changed do not have it; those that KVM has hidden from
+ * the hardware, to see accesses, do.
+ */
+#define KTDP_SPTE_PRESENT	BIT_ULL(11)
+#define KTDP_SPTE_WRITABLE	BIT_ULL(1)
+#define KTDP_SPTE_HUGE		BIT_ULL(7)
+
+/* Where a walk of KVM's table ended: at a leaf, or at what is not present. */
+struct ktdp_spte_walk {
+	const u64 *sptep;
+	int level;
+};
+
+static inline bool ktdp_spte_is_leaf(u64 spte, int level)
+{
+	return (spte & KTDP_SPTE_PRESENT) &&
+	       (level == KTDP_LEVEL_4K || (spte & KTDP_SPTE_HUGE));
+}
+
 typedef void (*ktdp_gfn_range_fn)(struct kvm_exported_tdp *tdp, u64 start,
 				  u64 end);
 
@@ -35,6 +63,13 @@ struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
+int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
+			 struct ktdp_slot *slot);
+struct kvm_vcpu *ktdp_kvm_running_vcpu(void);
+bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm);
+bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu);
+bool ktdp_kvm_walk(const struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
+		   struct ktdp_spte_walk *walk);
 bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp);
 bool ktdp_kvm_log_dirty(struct kvm_memslots *slots, u64 gfn, u64 nr);
 bool __ktdp_kvm_slot_is_same(struct kvm_memslots *slots, u64 gfn,
@@ -42,6 +77,21 @@ bool __ktdp_kvm_slot_is_same(struct kvm_memslots *slots, u64 gfn,
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
 			     ktdp_gfn_range_fn fn);
+
+/* What this thread has, if it has loaded a vCPU, and maybe else; or NULL. */
+static __always_inline struct preempt_notifier *ktdp_kvm_preempt_notifier(void)
+{
+	/* The link is the first member, so NULL stays NULL. */
+	BUILD_BUG_ON(offsetof(struct preempt_notifier, link));
+	return hlist_entry(current->preempt_notifiers.first,
+			   struct preempt_notifier, link);
+}
+
+static __always_inline struct kvm_vcpu *
+ktdp_kvm_notified_vcpu(struct preempt_notifier *pn)
+{
+	return container_of(pn, struct kvm_vcpu, preempt_notifier);
+}
 
 /**
  * ktdp_kvm_slots_same() - is the memslot of a gfn still what it was?

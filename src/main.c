@@ -10,6 +10,7 @@
 
 #include "hooks.h"
 #include "ktdp.h"
+#include "pfn.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -21,9 +22,12 @@ static int __init ktdp_init(void)
 	ret = ktdp_pool_module_init();
 	if (ret)
 		return ret;
-	ret = ktdp_hooks_init();
+	ret = ktdp_pfn_init();
 	if (ret)
 		goto err_pool_exit;
+	ret = ktdp_hooks_init();
+	if (ret)
+		goto err_pfn_exit;
 	ret = ktdp_chardev_init();
 	if (ret)
 		goto err_hooks_exit;
@@ -32,6 +36,8 @@ static int __init ktdp_init(void)
 
 err_hooks_exit:
 	ktdp_hooks_exit();
+err_pfn_exit:
+	ktdp_pfn_exit();
 err_pool_exit:
 	ktdp_pool_module_exit();
 	return ret;
@@ -41,6 +47,7 @@ static void __exit ktdp_exit(void)
 {
 	ktdp_chardev_exit();
 	ktdp_hooks_exit();
+	ktdp_pfn_exit();
 	ktdp_pool_module_exit();
 }
 

@@ -54,6 +54,32 @@ static void ktdp_mirror_count_pages(struct ktdp_table *table,
 				  (long)table->nr_present - before);
 }
 
+/**
+ * ktdp_mirror_settle() - make the counters right
+ * @mirror: the mirror
+ *
+ * Leaves that came in the table of the hint are counted above it when another
+ * becomes the hint, or here.
+ *
+ * Context: mirror->lock held.
+ */
+void ktdp_mirror_settle(struct ktdp_mirror *mirror)
+{
+	lockdep_assert_held(&mirror->lock);
+	if (!mirror->hint)
+		return;
+	ktdp_mirror_count_pages(mirror->hint, mirror->hint_counted);
+	mirror->hint_counted = mirror->hint->nr_present;
+}
+
+/* Before leaves or access go. */
+static void ktdp_mirror_drop_hint(struct ktdp_mirror *mirror)
+{
+	ktdp_mirror_settle(mirror);
+	mirror->hint = NULL;
+	mirror->hint_open = KTDP_NO_WINDOW;
+}
+
 static void ktdp_mirror_count_detach(struct ktdp_table *table,
 				     const struct ktdp_table *child)
 {
@@ -67,16 +93,11 @@ static void ktdp_mirror_count_detach(struct ktdp_table *table,
 		ktdp_mirror_count(table, i, -(long)child->leaves[i - 1]);
 }
 
-static bool ktdp_entry_change_ok(const struct ktdp_fmt *fmt, u64 old, u64 new,
-				 int level)
-{
-	return ktdp_entry_kind(old, level) == ktdp_entry_kind(new, level) &&
-	       ktdp_entry_hpa(fmt, old) == ktdp_entry_hpa(fmt, new);
-}
-
-/* Counters above level 1 of a leaf that comes or goes, or a table that goes. */
-static void ktdp_mirror_account(struct ktdp_table *table, int level, u64 old,
-				u64 new)
+/*
+ * For ktdp_mirror_set_entry(): counters above level 1 of a leaf that comes or
+ * goes, or a table that goes.
+ */
+void ktdp_mirror_account(struct ktdp_table *table, int level, u64 old, u64 new)
 {
 	u64 hpa;
 
@@ -88,32 +109,6 @@ static void ktdp_mirror_account(struct ktdp_table *table, int level, u64 old,
 		hpa = ktdp_entry_hpa(&table->mirror->fmt, old);
 		ktdp_mirror_count_detach(table, ktdp_hpa_to_table(hpa));
 	}
-}
-
-/*
- * The one function that changes an entry: that of @gfn in @table, at @level,
- * from @old, which the caller has just read.  What must never be is refused,
- * and leaves the entry as it was.  Inline, so that the loop over 4K leaves is a
- * short one.
- */
-static __always_inline int ktdp_mirror_set_entry(struct ktdp_mirror *mirror,
-						 struct ktdp_table *table,
-						 u64 gfn, int level, u64 old,
-						 u64 new)
-{
-	lockdep_assert_held(&mirror->lock);
-	if (WARN_ON_ONCE(ktdp_entry_is_rsvd(&mirror->fmt, new, level)) ||
-	    (old && new &&
-	     WARN_ON_ONCE(!ktdp_entry_change_ok(&mirror->fmt, old, new, level))))
-		return -EINVAL;
-
-	trace_kvm_tdp_set_entry(mirror, gfn, level, old, new);
-	table->nr_present += !!new - !!old;
-	if (level > KTDP_LEVEL_4K && !old != !new)
-		ktdp_mirror_account(table, level, old, new);
-	/* A table's (or page's) content is visible before the link to it. */
-	smp_store_release(&table->entries[ktdp_level_index(gfn, level)], new);
-	return 0;
 }
 
 struct ktdp_table *ktdp_mirror_pool_get(struct ktdp_mirror *mirror)
@@ -278,8 +273,31 @@ static __always_inline int ktdp_mirror_set_leaf(struct ktdp_mirror *mirror,
 static void ktdp_mirror_set_hint(struct ktdp_mirror *mirror,
 				 struct ktdp_table *table, u64 gfn)
 {
+	ktdp_mirror_settle(mirror);
 	mirror->hint = table;
 	mirror->hint_window = gfn >> 9;
+	mirror->hint_counted = table->nr_present;
+	mirror->hint_open = KTDP_NO_WINDOW;
+}
+
+/* The leaf's table is found, and is not the hint's. */
+static int ktdp_mirror_map_cold(struct ktdp_mirror *mirror,
+				struct ktdp_table *table, u64 gfn, int level,
+				u64 pfn, bool writable)
+{
+	unsigned int before = table->nr_present;
+	int ret;
+
+	if (level > KTDP_LEVEL_4K)
+		return ktdp_mirror_set_leaf(mirror, table, gfn, level, pfn,
+					    writable);
+	if (writable)
+		ktdp_mirror_set_hint(mirror, table, gfn);
+	ret = ktdp_mirror_set_leaf(mirror, table, gfn, KTDP_LEVEL_4K, pfn,
+				   writable);
+	if (!writable)
+		ktdp_mirror_count_pages(table, before);
+	return ret;
 }
 
 /**
@@ -298,29 +316,20 @@ static void ktdp_mirror_set_hint(struct ktdp_mirror *mirror,
 int ktdp_mirror_map(struct ktdp_mirror *mirror, u64 gfn, int level, u64 pfn,
 		    bool writable)
 {
-	struct ktdp_table *table = NULL;
-	unsigned int before;
+	struct ktdp_table *table;
 	int ret;
 
 	lockdep_assert_held(&mirror->lock);
-	if (level == KTDP_LEVEL_4K)
+	if (level == KTDP_LEVEL_4K) {
 		table = ktdp_mirror_hint(mirror, gfn);
-	if (!table) {
-		ret = ktdp_mirror_descend(mirror, gfn, level, pfn, writable,
-					  &table);
-		if (ret)
-			return ret;
+		if (likely(table))
+			return ktdp_mirror_set_leaf(mirror, table, gfn,
+						    KTDP_LEVEL_4K, pfn, writable);
 	}
-	if (level > KTDP_LEVEL_4K)
-		return ktdp_mirror_set_leaf(mirror, table, gfn, level, pfn,
-					    writable);
-	if (writable)
-		ktdp_mirror_set_hint(mirror, table, gfn);
-	before = table->nr_present;
-	ret = ktdp_mirror_set_leaf(mirror, table, gfn, KTDP_LEVEL_4K, pfn,
-				   writable);
-	ktdp_mirror_count_pages(table, before);
-	return ret;
+	ret = ktdp_mirror_descend(mirror, gfn, level, pfn, writable, &table);
+	if (ret)
+		return ret;
+	return ktdp_mirror_map_cold(mirror, table, gfn, level, pfn, writable);
 }
 
 /* What of @pages the table of their window can take; see below. */
@@ -329,12 +338,13 @@ static int ktdp_mirror_map_window(struct ktdp_mirror *mirror,
 				  const unsigned long *pages, unsigned long nr,
 				  bool writable, unsigned long *done)
 {
-	unsigned int before = table->nr_present;
+	unsigned int before;
 	unsigned long i;
 	int ret = 0;
 
-	if (writable)
+	if (writable && table != mirror->hint)
 		ktdp_mirror_set_hint(mirror, table, gfn);
+	before = table->nr_present;
 	for (i = *done; i < nr; i++) {
 		unsigned long page = pages[i];
 
@@ -346,7 +356,8 @@ static int ktdp_mirror_map_window(struct ktdp_mirror *mirror,
 		if (unlikely(ret && ret != -EEXIST))
 			break;
 	}
-	ktdp_mirror_count_pages(table, before);
+	if (table != mirror->hint)
+		ktdp_mirror_count_pages(table, before);
 	*done = i;
 	return ret;
 }
@@ -469,7 +480,7 @@ void ktdp_mirror_zap(struct ktdp_mirror *mirror, u64 start, u64 end,
 		     struct ktdp_zap *zap)
 {
 	lockdep_assert_held(&mirror->lock);
-	mirror->hint = NULL;
+	ktdp_mirror_drop_hint(mirror);
 	end = min(end, ktdp_gfn_end(mirror->fmt.level));
 	ktdp_zap_table(mirror, mirror->root, start, end, zap);
 }
@@ -520,7 +531,7 @@ void ktdp_mirror_wrprot(struct ktdp_mirror *mirror, u64 start, u64 end,
 			struct ktdp_zap *zap)
 {
 	lockdep_assert_held(&mirror->lock);
-	mirror->hint = NULL;
+	ktdp_mirror_drop_hint(mirror);
 	end = min(end, ktdp_gfn_end(mirror->fmt.level));
 	ktdp_wrprot_table(mirror, mirror->root, start, end, zap);
 }

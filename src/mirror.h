@@ -33,11 +33,19 @@ struct ktdp_mirror {
 	unsigned int nr_pool;		/* @lock, read without it as a hint */
 	struct ktdp_table *hint;	/* @lock: level 1, all above it writable; or NULL */
 	u64 hint_window;		/* @lock: gfn >> 9 of @hint */
+	unsigned int hint_counted;	/* @lock: leaves of @hint that the tables
+					 * above it know of
+					 */
+	u64 hint_open;			/* @lock: @hint_window, if one memslot is known
+					 * to have all of it; or KTDP_NO_WINDOW
+					 */
 	u64 nr_linked;			/* @lock: tables ever taken into use */
 	u64 entries_set;		/* @lock: leaves written */
 	u64 entries_zapped;		/* @lock: leaves removed */
 	u64 replaced;			/* @lock: removed for another level */
 };
+
+#define KTDP_NO_WINDOW	(~0ULL)
 
 /*
  * What a zap or write-protect changed.  The caller tells the importers of
@@ -71,6 +79,7 @@ static inline unsigned int ktdp_mirror_need(const struct ktdp_mirror *mirror)
 	return mirror->fmt.level - 1;
 }
 
+void ktdp_mirror_account(struct ktdp_table *table, int level, u64 old, u64 new);
 int ktdp_mirror_map(struct ktdp_mirror *mirror, u64 gfn, int level, u64 pfn,
 		    bool writable);
 int ktdp_mirror_map_pages(struct ktdp_mirror *mirror, u64 gfn,
@@ -80,10 +89,84 @@ void ktdp_mirror_zap(struct ktdp_mirror *mirror, u64 start, u64 end,
 		     struct ktdp_zap *zap);
 void ktdp_mirror_wrprot(struct ktdp_mirror *mirror, u64 start, u64 end,
 			struct ktdp_zap *zap);
+void ktdp_mirror_settle(struct ktdp_mirror *mirror);
 void ktdp_mirror_pool_add(struct ktdp_mirror *mirror, struct ktdp_table *table);
 struct ktdp_table *ktdp_mirror_pool_get(struct ktdp_mirror *mirror);
 unsigned long ktdp_table_free_tree(const struct ktdp_fmt *fmt,
 				   struct ktdp_table *table);
+
+static inline bool ktdp_entry_change_ok(const struct ktdp_fmt *fmt, u64 old,
+					u64 new, int level)
+{
+	return ktdp_entry_kind(old, level) == ktdp_entry_kind(new, level) &&
+	       ktdp_entry_hpa(fmt, old) == ktdp_entry_hpa(fmt, new);
+}
+
+/* Nobody but the two functions below. */
+static __always_inline void __ktdp_mirror_set_entry(struct ktdp_table *table,
+						    u64 *entry, int nr, u64 new)
+{
+	table->nr_present += nr;
+	/* A table's (or page's) content is visible before the link to it. */
+	smp_store_release(entry, new);
+}
+
+/*
+ * The one function that changes an entry: that of @gfn in @table, at @level,
+ * from @old, which the caller has just read.  What must never be is refused,
+ * and leaves the entry as it was.  Inline, so that the loop over 4K leaves is a
+ * short one.
+ */
+static __always_inline int ktdp_mirror_set_entry(struct ktdp_mirror *mirror,
+						 struct ktdp_table *table,
+						 u64 gfn, int level, u64 old,
+						 u64 new)
+{
+	lockdep_assert_held(&mirror->lock);
+	if (WARN_ON_ONCE(ktdp_entry_is_rsvd(&mirror->fmt, new, level)) ||
+	    (old && new &&
+	     WARN_ON_ONCE(!ktdp_entry_change_ok(&mirror->fmt, old, new, level))))
+		return -EINVAL;
+
+	trace_kvm_tdp_set_entry(mirror, gfn, level, old, new);
+	if (level > KTDP_LEVEL_4K && !old != !new)
+		ktdp_mirror_account(table, level, old, new);
+	__ktdp_mirror_set_entry(table,
+				&table->entries[ktdp_level_index(gfn, level)],
+				!!new - !!old, new);
+	return 0;
+}
+
+/*
+ * The same for new 4K leaves in the open window, in as few instructions as can
+ * be.  If the window is open, its table is the hint's, and each entry that is
+ * empty can be written.  @new is made of what the format has for a leaf, so no bit of it is
+ * reserved.  What cannot be done so is left to ktdp_mirror_map(), and so are
+ * changes that are traced.
+ */
+static __always_inline bool ktdp_mirror_is_open(const struct ktdp_mirror *mirror,
+						u64 gfn)
+{
+	lockdep_assert_held(&mirror->lock);
+	return likely(mirror->hint_open == gfn >> 9);
+}
+
+static __always_inline bool ktdp_mirror_fill(struct ktdp_table *table, u64 gfn,
+					     u64 new)
+{
+	u64 *entry = &table->entries[ktdp_level_index(gfn, KTDP_LEVEL_4K)];
+
+	lockdep_assert_held(&table->mirror->lock);
+	if (unlikely(*entry))
+		return false;
+	__ktdp_mirror_set_entry(table, entry, 1, new);
+	return true;
+}
+
+static __always_inline bool ktdp_mirror_can_fill(void)
+{
+	return !trace_kvm_tdp_set_entry_enabled();
+}
 
 /* Return: whether there is a leaf at @gfn; see ktdp_walk(). */
 static inline bool ktdp_mirror_walk(const struct ktdp_mirror *mirror, u64 gfn,
@@ -98,6 +181,22 @@ ktdp_mirror_hint(const struct ktdp_mirror *mirror, u64 gfn)
 {
 	lockdep_assert_held(&mirror->lock);
 	return mirror->hint_window == gfn >> 9 ? mirror->hint : NULL;
+}
+
+/*
+ * The memslot of @gfn's window has all of it.  Good until the next zap, and the
+ * slot does not go without one; or until the window is closed.
+ */
+static inline void ktdp_mirror_open_window(struct ktdp_mirror *mirror, u64 gfn)
+{
+	if (ktdp_mirror_hint(mirror, gfn))
+		mirror->hint_open = gfn >> 9;
+}
+
+static inline void ktdp_mirror_close_window(struct ktdp_mirror *mirror)
+{
+	lockdep_assert_held(&mirror->lock);
+	mirror->hint_open = KTDP_NO_WINDOW;
 }
 
 /* Return: whether the table grants @access (one bit) at @gfn; lock held. */

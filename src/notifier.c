@@ -23,12 +23,20 @@
 
 #include "kvm.h"
 
+/* Is the host invalidating something in [@start, @end)? */
+bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
+			   unsigned long start, unsigned long end)
+{
+	lockdep_assert_held(&tdp->mirror.lock);
+	return tdp->in_progress && start < tdp->hva_hi && end > tdp->hva_lo;
+}
+
 bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long seq,
 			 unsigned long start, unsigned long end)
 {
 	lockdep_assert_held(&tdp->mirror.lock);
 	return tdp->seq.invalidate_seq != seq ||
-	       (tdp->in_progress && start < tdp->hva_hi && end > tdp->hva_lo);
+	       ktdp_notifier_is_busy(tdp, start, end);
 }
 
 static void ktdp_notifier_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
@@ -44,6 +52,7 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 		container_of(mn, struct kvm_exported_tdp, mn);
 
 	raw_spin_lock(&tdp->mirror.lock);
+	ktdp_mirror_close_window(&tdp->mirror);
 	if (!tdp->in_progress++) {
 		tdp->hva_lo = range->start;
 		tdp->hva_hi = range->end;

@@ -136,6 +136,7 @@ int ktdp_pool_init(struct kvm_exported_tdp *tdp)
 	int ret;
 
 	raw_spin_lock_init(&mirror->lock);
+	mirror->hint_open = KTDP_NO_WINDOW;
 	init_llist_head(&tdp->free_list);
 	INIT_WORK(&tdp->free_work, ktdp_pool_free_work);
 	ret = ktdp_pool_topup(tdp);

@@ -76,6 +76,8 @@ static int ktdp_fd_info(struct ktdp_ioctl_call *call)
 	info->as_id = tdp->as_id;
 	info->root_hpa = capable(CAP_SYS_ADMIN) ? tdp->meta.vmx.root_hpa : 0;
 	memcpy(info->rsvd_bits_mask, fmt->rsvd, sizeof(info->rsvd_bits_mask));
+	info->eager = tdp->eager_state;
+	info->pad = 0;
 	return ktdp_ioctl_reply(call);
 }
 
@@ -159,6 +161,16 @@ static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)
 	SHOW(invalidations);
 	SHOW(invalidations_sent);
 	SHOW(slot_zaps);
+	SHOW(seeded);
+	SHOW(eager_filled);
+	SHOW(eager_present);
+	SHOW(eager_busy);
+	SHOW(eager_contended);
+	SHOW(eager_no_pool);
+	SHOW(eager_no_room);
+	SHOW(eager_no_slot);
+	SHOW(eager_not_ram);
+	SHOW(eager_foreign);
 #undef SHOW
 }
 

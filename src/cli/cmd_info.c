@@ -37,6 +37,19 @@ static const char *format_name(unsigned int type)
 	return "unknown";
 }
 
+static const char *eager_name(__u32 eager)
+{
+	switch (eager) {
+	case KVM_TDP_EAGER_ON:
+		return "on";
+	case KVM_TDP_EAGER_OFF:
+		return "off";
+	case KVM_TDP_EAGER_NONE:
+		return "not possible on this kernel";
+	}
+	return "unknown";
+}
+
 static void print_json(const struct kvm_tdp_info *info)
 {
 	struct json_object *obj = json_object_new_object();
@@ -47,6 +60,7 @@ static void print_json(const struct kvm_tdp_info *info)
 	json_add_num(obj, "levels", info->level);
 	json_add_str(obj, "largest_leaf", level_name(info->max_huge_page_level));
 	json_add_num(obj, "as_id", info->as_id);
+	json_add_str(obj, "eager_fill", eager_name(info->eager));
 	if (info->root_hpa)
 		json_add_hex(obj, "root_hpa", info->root_hpa);
 	else
@@ -74,6 +88,7 @@ static void print_text(const struct kvm_tdp_info *info)
 	printf("levels        %u\n", info->level);
 	printf("largest leaf  %s\n", level_name(info->max_huge_page_level));
 	printf("as_id         %u\n", info->as_id);
+	printf("eager fill    %s\n", eager_name(info->eager));
 	if (info->root_hpa)
 		printf("root_hpa      0x%llx\n",
 		       (unsigned long long)info->root_hpa);

@@ -64,6 +64,16 @@ static const struct {
 	COUNTER("invalidations", invalidations),
 	COUNTER("invalidations_sent", invalidations_sent),
 	COUNTER("slot_zaps", slot_zaps),
+	COUNTER("seeded", seeded),
+	COUNTER("eager_filled", eager_filled),
+	COUNTER("eager_present", eager_present),
+	COUNTER("eager_busy", eager_busy),
+	COUNTER("eager_contended", eager_contended),
+	COUNTER("eager_no_pool", eager_no_pool),
+	COUNTER("eager_no_room", eager_no_room),
+	COUNTER("eager_no_slot", eager_no_slot),
+	COUNTER("eager_not_ram", eager_not_ram),
+	COUNTER("eager_foreign", eager_foreign),
 #undef COUNTER
 };
 

@@ -103,6 +103,12 @@ static inline void trace_kvm_tdp_set_entry(struct ktdp_mirror *mirror, u64 gfn,
 		env.on_set(mirror, gfn, level, old, new);
 }
 
+/* ktdp_mirror_fill() is for when nobody looks; who tests it looks himself. */
+static inline bool trace_kvm_tdp_set_entry_enabled(void)
+{
+	return false;
+}
+
 /*
  * A table page's life.  An address that is not that of a live table page is
  * fatal where it is used.  env_table_linked() and env_table_detached() are for

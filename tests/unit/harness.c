@@ -63,6 +63,7 @@ void run_begin(const struct cfg *cfg, u64 seed, unsigned int index)
 	cfg_fmt_init(cfg, &run.mirror.fmt);
 	run.mirror.root = env_table_alloc(&run.mirror);
 	run.mirror.root->level = cfg->level;
+	run.mirror.hint_open = KTDP_NO_WINDOW;
 	env.on_die = run_tell;
 	env.on_set = check_set;
 }

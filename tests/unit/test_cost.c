@@ -90,8 +90,10 @@ static void populate(u64 start, u64 end)
 	raw_spin_unlock(&mirror.lock);
 }
 
+/* The lock is held. */
 static u64 nr_leaves(void)
 {
+	ktdp_mirror_settle(&mirror);
 	return mirror.root->leaves[0];
 }
 
@@ -125,8 +127,8 @@ static struct cost measure(u64 size, u64 skip)
 
 	setup();
 	populate(8 * TIB, 8 * TIB + size);
-	cost.leaves = nr_leaves();
 	raw_spin_lock(&mirror.lock);
+	cost.leaves = nr_leaves();
 	before = env.set_entry_calls;
 	ktdp_mirror_wrprot(&mirror, start, end, &wrprot);
 	cost.wrprot = env.set_entry_calls - before;

@@ -205,6 +205,7 @@ static void test_run_middle(void)
 
 	raw_spin_lock(&mirror.lock);
 	ret = ktdp_mirror_map_pages(&mirror, LEAF_GFN, pages, 4, &done);
+	ktdp_mirror_settle(&mirror);
 	raw_spin_unlock(&mirror.lock);
 	if (ret != -EINVAL || done != 2 || env.warns != warns + 1)
 		env_die("%s: run returned %d and did %lu, %u warnings",

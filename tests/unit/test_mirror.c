@@ -39,6 +39,7 @@ static struct {
 	u64 runs_short;		/* some */
 	u64 runs_mixed;		/* done, with both kinds of access */
 	u64 runs_large;		/* done, and a large leaf was there */
+	u64 filled;
 } met;
 
 static void meet(const struct cell *was, int ret, bool warned)
@@ -111,6 +112,35 @@ static void check_hint_is(u64 gfn)
 		env_die("a page was mapped writable, and is not in the hint");
 }
 
+/* The short way for a page of the open window, which is not traced. */
+static bool fill(u64 gfn, u64 pfn)
+{
+	struct ktdp_mirror *mirror = &run.mirror;
+	u64 new = ktdp_make_leaf(&mirror->fmt, 1, pfn, true);
+	bool empty;
+
+	if (!ktdp_mirror_is_open(mirror, gfn) || !rnd(4))
+		return false;
+	empty = !mirror->hint->entries[ktdp_level_index(gfn, 1)];
+	if (empty)
+		trace_kvm_tdp_set_entry(mirror, gfn, 1, 0, new);
+	if (ktdp_mirror_fill(mirror->hint, gfn, new) != empty)
+		env_die("an entry was filled that had a leaf, or was not and had none");
+	met.filled += empty;
+	return empty;
+}
+
+static int map_leaf(u64 gfn, int level, u64 pfn, bool write)
+{
+	int ret = 0;
+
+	if (level > 1 || !write || !fill(gfn, pfn))
+		ret = ktdp_mirror_map(&run.mirror, gfn, level, pfn, write);
+	if (level == 1 && rnd(2))
+		ktdp_mirror_open_window(&run.mirror, gfn);
+	return ret;
+}
+
 static int map_one(unsigned int i, int level, bool write)
 {
 	struct model *m = &run.model;
@@ -126,7 +156,7 @@ static int map_one(unsigned int i, int level, bool write)
 	want = model_map(m, gfn, level, op->pfn, write, run.mirror.nr_pool,
 			 &warns);
 	env.warns_max = warns;
-	op->ret = ktdp_mirror_map(&run.mirror, gfn, level, op->pfn, write);
+	op->ret = map_leaf(gfn, level, op->pfn, write);
 	if (op->ret != want)
 		env_die("map returned %d, expected %d", op->ret, want);
 	if (env.warns != warns)
@@ -458,6 +488,7 @@ int main(int argc, char **argv)
 	   met.warned,
 	   "map: %llu written, %llu raised, %llu there, %llu in the way, %llu without a table, %llu another pfn",
 	   met.written, met.raised, met.exist, met.busy, met.nomem, met.warned);
+	ok(met.filled, "pages written the short way: %llu", met.filled);
 	ok(met.runs_done && met.runs_short && met.runs_mixed && met.runs_large,
 	   "runs of pages: %llu done, %llu cut short, %llu done with mixed access, %llu with a large leaf",
 	   met.runs_done, met.runs_short, met.runs_mixed, met.runs_large);

@@ -148,6 +148,7 @@ static const struct op {
 	int *fd;
 	unsigned long ioctl;
 	size_t size;
+	size_t first;			/* size when it was new; 0: it has not grown */
 	size_t flags;			/* offset */
 	uint32_t known_flags;
 	struct { size_t offset, length; } zero[2];	/* must be zero */
@@ -158,12 +159,15 @@ static const struct op {
 	{ OP(KVM_CREATE_TDP_FD, u.dev, kvm_create_tdp_fd),
 	  .zero = { FIELD(kvm_create_tdp_fd, mode), FIELD(kvm_create_tdp_fd, pad) },
 	  .prepare = prepare_create, .finish = finish_create },
-	{ OP(KVM_TDP_GET_INFO, u.tdp, kvm_tdp_info), .prepare = prepare_info },
+	{ OP(KVM_TDP_GET_INFO, u.tdp, kvm_tdp_info),
+	  .first = offsetof(struct kvm_tdp_info, eager), .prepare = prepare_info },
 	{ OP(KVM_TDP_PREFAULT, u.tdp, kvm_tdp_prefault),
 	  .zero = { FIELD(kvm_tdp_prefault, pad) }, .prepare = prepare_prefault },
 	{ OP(KVM_TDP_READ_MAP, u.tdp, kvm_tdp_map),
 	  .zero = { FIELD(kvm_tdp_map, pad) }, .prepare = prepare_map },
-	{ OP(KVM_TDP_GET_STATS, u.tdp, kvm_tdp_stats), .prepare = prepare_stats },
+	{ OP(KVM_TDP_GET_STATS, u.tdp, kvm_tdp_stats),
+	  .first = offsetof(struct kvm_tdp_stats, seeded),
+	  .prepare = prepare_stats },
 	{ OP(KVM_TDP_DMA_ATTACH, u.dma, kvm_tdp_dma_attach),
 	  .prepare = prepare_attach, .silent = true },
 	{ OP(KVM_TDP_DMA_DETACH, u.dma, kvm_tdp_dma_detach),
@@ -226,19 +230,25 @@ static void test_size(const struct op *op)
 {
 	static const uint32_t small[] = { 0, 1, 4, 7 };
 	uint8_t *arg = u.low + 128, copy[512];
+	size_t i, first = op->first ?: op->size;
 	bool refused = true, untouched = true;
-	size_t i;
 	int ret;
 
 	for (i = 0; i <= 4; i++) {
 		prepare(op, arg, 0xa5);
-		set_size(arg, i < 4 ? small[i] : op->size - 1);
+		set_size(arg, i < 4 ? small[i] : first - 1);
 		memcpy(copy, u.low, sizeof(copy));
 		refused &= issue(op, arg) == -EINVAL;
 		untouched &= !memcmp(copy, u.low, sizeof(copy));
 	}
 	ok(refused, "%s: size too small", op->name);
 	ok(untouched, "%s: size too small, nothing written", op->name);
+
+	prepare(op, arg, 0xa5);
+	set_size(arg, first);
+	is(issue(op, arg), 0, "%s: as small as it was at first", op->name);
+	ok(uapi_all_are(arg + first, 0xa5, op->size - first),
+	   "%s: not more is written then", op->name);
 
 	prepare(op, arg, 0xa5);
 	set_size(arg, op->size + BEYOND);

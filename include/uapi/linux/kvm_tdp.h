@@ -79,6 +79,11 @@ struct kvm_create_tdp_fd {
 #define KVM_TDP_FORMAT_EPT	1
 #define KVM_TDP_FORMAT_NPT	2
 
+/* kvm_tdp_info.eager: do vCPUs' faults fill the table? */
+#define KVM_TDP_EAGER_ON	1
+#define KVM_TDP_EAGER_OFF	2	/* switched off: parameter eager */
+#define KVM_TDP_EAGER_NONE	3	/* KVM on this kernel cannot be followed */
+
 /**
  * struct kvm_tdp_info - KVM_TDP_GET_INFO: what importers are told
  * @size: sizeof(struct kvm_tdp_info)
@@ -89,6 +94,9 @@ struct kvm_create_tdp_fd {
  * @as_id: out: address space
  * @root_hpa: out: host physical address of the root; 0 without CAP_SYS_ADMIN
  * @rsvd_bits_mask: out: [bit 7 of an entry][level - 1]: bits never set
+ * @eager: out: KVM_TDP_EAGER_*; if not ON, only fault and prefault fill the
+ *	table
+ * @pad: out: 0
  *
  * Constant for the life of the TDP fd.
  */
@@ -101,6 +109,8 @@ struct kvm_tdp_info {
 	__u32 as_id;
 	__aligned_u64 root_hpa;
 	__aligned_u64 rsvd_bits_mask[2][5];
+	__u32 eager;
+	__u32 pad;
 };
 
 /* Access to ask for or found; read is implied by the others. */
@@ -215,8 +225,21 @@ struct kvm_tdp_map {
  *	notice of the host and memslot it touched
  * @invalidations_sent: invalidate callbacks made, one per importer and range
  * @slot_zaps: memslots deleted or moved
+ * @seeded: pages of 4K that creation copied from KVM's own table
+ * @eager_filled: vCPU faults that were copied into the table, each as one leaf
+ * @eager_present: vCPU faults for what the table granted already
+ * @eager_busy: vCPU faults not copied: the host was invalidating the page
+ * @eager_contended: ... the table was locked
+ * @eager_no_pool: ... no table page was in reserve
+ * @eager_no_room: ... a leaf or table of another level was in the way
+ * @eager_no_slot: ... no memslot of the VM's own, or one being changed
+ * @eager_not_ram: ... not RAM that the host may share (device memory,
+ *	memfd_secret())
+ * @eager_foreign: vCPU faults of other VMs, and such whose vCPU was not
+ *	recognised, seen since the module was loaded
  *
- * All members are shared by the fds of one table.
+ * What is not copied is mapped by the first fault for it.  All members are
+ * shared by the fds of one table, @eager_foreign by all.
  */
 struct kvm_tdp_stats {
 	__u32 size;
@@ -235,6 +258,16 @@ struct kvm_tdp_stats {
 	__aligned_u64 invalidations;
 	__aligned_u64 invalidations_sent;
 	__aligned_u64 slot_zaps;
+	__aligned_u64 seeded;
+	__aligned_u64 eager_filled;
+	__aligned_u64 eager_present;
+	__aligned_u64 eager_busy;
+	__aligned_u64 eager_contended;
+	__aligned_u64 eager_no_pool;
+	__aligned_u64 eager_no_room;
+	__aligned_u64 eager_no_slot;
+	__aligned_u64 eager_not_ram;
+	__aligned_u64 eager_foreign;
 };
 
 #endif /* _UAPI_LINUX_KVM_TDP_H */
