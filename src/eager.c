@@ -140,7 +140,6 @@ enum ktdp_eager ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level
 	if (!ktdp_pfn_is_ram(pfn) || !ktdp_pfn_prepare(pfn, writable))
 		return KTDP_EAGER_NOT_RAM;
 	ret = ktdp_mirror_map(mirror, gfn, level, pfn, writable);
-	/* The next invalidation to start closes it. */
 	if (level == KTDP_LEVEL_4K && !tdp->in_progress &&
 	    ktdp_slot_covers(&slot, window, KTDP_ENTRIES))
 		ktdp_mirror_open_window(mirror, gfn);

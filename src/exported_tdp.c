@@ -165,6 +165,9 @@ static struct kvm_exported_tdp *ktdp_export_create(struct kvm *kvm, u32 as_id)
 	struct kvm_exported_tdp *tdp;
 	int ret;
 
+	ret = ktdp_kvm_check_vm(kvm);
+	if (ret)
+		return ERR_PTR(ret);
 	ret = ktdp_hooks_get();
 	if (ret)
 		return ERR_PTR(ret);

@@ -17,6 +17,7 @@ struct ktdp_ioctl_call {
 		struct kvm_tdp_prefault prefault;
 		struct kvm_tdp_map map;
 		struct kvm_tdp_stats stats;
+		struct kvm_tdp_verify verify;
 	} arg;
 };
 

@@ -142,6 +142,9 @@ int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg);
 /* seed.c */
 void ktdp_seed(struct kvm_exported_tdp *tdp);
 
+/* verify.c */
+int ktdp_verify(struct kvm_exported_tdp *tdp, struct kvm_tdp_verify *arg);
+
 /* map.c */
 int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map);
 

@@ -5,6 +5,8 @@
  * structs are read, and only kvm_get_kvm_safe() and kvm_put_kvm() are called.
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/interval_tree.h>
@@ -154,6 +156,29 @@ static int ktdp_ept_max_leaf_level(void)
 }
 
 /**
+ * ktdp_kvm_check_vm() - is the memory of a VM the host's to share?
+ * @kvm: the VM
+ *
+ * Return: 0, or -EOPNOTSUPP for a VM whose state is encrypted (SEV-ES and what
+ * came after it).  Of memory alone being encrypted (SEV) there is no sign that
+ * can be seen from outside KVM.
+ */
+int ktdp_kvm_check_vm(struct kvm *kvm)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm) {
+		if (vcpu->arch.guest_state_protected) {
+			pr_notice_ratelimited("refused: the VM of process %d is encrypted\n",
+					      kvm->userspace_pid);
+			return -EOPNOTSUPP;
+		}
+	}
+	return 0;
+}
+
+/**
  * ktdp_kvm_init_fmt() - choose the format KVM itself uses on this host
  * @kvm: a VM; it keeps the vendor module in place
  * @fmt: is filled in
@@ -175,6 +200,7 @@ int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
 				  ktdp_ept_max_leaf_level(), phys_bits);
 		return 0;
 	}
+	pr_notice_ratelimited("refused: KVM runs without EPT or NPT\n");
 	return -EOPNOTSUPP;
 }
 
@@ -188,6 +214,9 @@ static int ktdp_kvm_slot_in(struct kvm_memslots *slots, u64 gfn,
 		return -EFAULT;
 	if (kslot->flags & KVM_MEMSLOT_INVALID)
 		return -EAGAIN;
+	/* What is not known here may mean that memory is not at the hva. */
+	if (kslot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
+		return -EFAULT;
 	slot->generation = READ_ONCE(slots->generation);
 	slot->base_gfn = kslot->base_gfn;
 	slot->npages = kslot->npages;
@@ -262,6 +291,16 @@ bool ktdp_kvm_log_dirty(struct kvm_memslots *slots, u64 gfn, u64 nr)
 	for (gfn -= slot->base_gfn; nr--; gfn++)
 		set_bit_le(gfn, slot->dirty_bitmap);
 	return true;
+}
+
+/* Whether a page is in KVM's log, if there is one; the caller holds kvm->srcu. */
+bool ktdp_kvm_is_dirty(const struct kvm_exported_tdp *tdp, u64 gfn)
+{
+	struct kvm_memory_slot *slot =
+		__gfn_to_memslot(__kvm_memslots(tdp->kvm, tdp->as_id), gfn);
+
+	return !slot || !slot->dirty_bitmap ||
+	       test_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
 }
 
 /**

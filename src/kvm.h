@@ -61,6 +61,7 @@ typedef void (*ktdp_gfn_range_fn)(struct kvm_exported_tdp *tdp, u64 start,
 
 struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
+int ktdp_kvm_check_vm(struct kvm *kvm);
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
 int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
@@ -72,6 +73,7 @@ bool ktdp_kvm_walk(const struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
 		   struct ktdp_spte_walk *walk);
 bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp);
 bool ktdp_kvm_log_dirty(struct kvm_memslots *slots, u64 gfn, u64 nr);
+bool ktdp_kvm_is_dirty(const struct kvm_exported_tdp *tdp, u64 gfn);
 bool __ktdp_kvm_slot_is_same(struct kvm_memslots *slots, u64 gfn,
 			     const struct ktdp_slot *slot);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,

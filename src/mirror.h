@@ -184,19 +184,14 @@ ktdp_mirror_hint(const struct ktdp_mirror *mirror, u64 gfn)
 }
 
 /*
- * The memslot of @gfn's window has all of it.  Good until the next zap, and the
- * slot does not go without one; or until the window is closed.
+ * The memslot of @gfn's window has all of it, and no page of it is being
+ * invalidated.  Good until the next zap: the slot does not go without one, and
+ * no invalidation of a page of it is begun without one.
  */
 static inline void ktdp_mirror_open_window(struct ktdp_mirror *mirror, u64 gfn)
 {
 	if (ktdp_mirror_hint(mirror, gfn))
 		mirror->hint_open = gfn >> 9;
-}
-
-static inline void ktdp_mirror_close_window(struct ktdp_mirror *mirror)
-{
-	lockdep_assert_held(&mirror->lock);
-	mirror->hint_open = KTDP_NO_WINDOW;
 }
 
 /* Return: whether the table grants @access (one bit) at @gfn; lock held. */

@@ -52,7 +52,6 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 		container_of(mn, struct kvm_exported_tdp, mn);
 
 	raw_spin_lock(&tdp->mirror.lock);
-	ktdp_mirror_close_window(&tdp->mirror);
 	if (!tdp->in_progress++) {
 		tdp->hva_lo = range->start;
 		tdp->hva_hi = range->end;

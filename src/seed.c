@@ -65,9 +65,9 @@ static unsigned int ktdp_seed_run(struct ktdp_mirror *mirror, u64 gfn,
  * Entries of KVM's for 4K pages of one window and memslot, read-only if the
  * slot logs.  Return: how many were copied.
  */
-static noinline unsigned int ktdp_seed_commit(struct kvm_exported_tdp *tdp,
-					      u64 gfn, const u64 *sptep,
-					      unsigned int nr, u64 mask)
+static noinline __noclone unsigned int
+ktdp_seed_commit(struct kvm_exported_tdp *tdp, u64 gfn, const u64 *sptep,
+		 unsigned int nr, u64 mask)
 {
 	struct ktdp_mirror *mirror = &tdp->mirror;
 	unsigned int i = 0, copied = 0, run;

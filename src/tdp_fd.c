@@ -120,6 +120,17 @@ static int ktdp_fd_stats(struct ktdp_ioctl_call *call)
 	return ktdp_ioctl_reply(call);
 }
 
+static int ktdp_fd_verify(struct ktdp_ioctl_call *call)
+{
+	struct kvm_tdp_verify *verify = &call->arg.verify;
+	int ret;
+
+	if (verify->flags || !ktdp_range_ok(verify->gpa, verify->length))
+		return -EINVAL;
+	ret = ktdp_verify(ktdp_call_tdp(call), verify);
+	return ret ?: ktdp_ioctl_reply(call);
+}
+
 static const struct ktdp_ioctl ktdp_fd_ioctls[] = {
 	KTDP_IOCTL(KVM_TDP_GET_INFO, struct kvm_tdp_info, rsvd_bits_mask,
 		   ktdp_fd_info),
@@ -128,6 +139,8 @@ static const struct ktdp_ioctl ktdp_fd_ioctls[] = {
 	KTDP_IOCTL(KVM_TDP_READ_MAP, struct kvm_tdp_map, pad, ktdp_fd_map),
 	KTDP_IOCTL(KVM_TDP_GET_STATS, struct kvm_tdp_stats, slot_zaps,
 		   ktdp_fd_stats),
+	KTDP_IOCTL(KVM_TDP_VERIFY, struct kvm_tdp_verify, first_bad,
+		   ktdp_fd_verify),
 };
 
 static long ktdp_fd_ioctl(struct file *file, unsigned int cmd,

@@ -61,10 +61,10 @@ static const struct argp argp = {
 	"Print what the exported table of a VM maps now, as runs of like pages.\n"
 	"\vThe default range is everything. Without CAP_SYS_ADMIN host physical "
 	"addresses (hpa) are hidden and runs are joined without regard to them.\n\n"
-	"The table lives as long as any TDP fd of the VM is open, and fills as "
-	"it is used: with no driver or other command attached, each call of "
-	"this program begins with an empty one. --prefault fills it first; "
-	"'kvm-tdp attach --pid PID -- sleep inf' keeps it.",
+	"The table lives as long as any TDP fd of the VM is open: with no driver "
+	"or other command attached, each call of this program begins with a new "
+	"one, which has what KVM has mapped for the guest. --prefault fills it "
+	"further; 'kvm-tdp attach --pid PID -- sleep inf' keeps it.",
 	vm_range_children, NULL, NULL
 };
 

@@ -25,6 +25,7 @@ int cmd_write(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 /* opts.c: what most subcommands share */
 
@@ -88,6 +89,9 @@ typedef void (*run_fn)(const struct kvm_tdp_run *run, void *data);
 /* Calls @fn for each run of the range, joined; returns the bytes mapped. */
 uint64_t tdp_read_map(int tdp_fd, uint64_t gpa, uint64_t length, run_fn fn,
 		      void *data);
+
+void tdp_verify(int tdp_fd, uint64_t gpa, uint64_t length,
+		struct kvm_tdp_verify *verify);
 
 /* Returns 0 when all is done, or -errno with *gpa and *length at what is left. */
 int tdp_prefault(int tdp_fd, uint64_t *gpa, uint64_t *length,

@@ -18,6 +18,7 @@ static const struct command {
 	{ "find", cmd_find },
 	{ "watch", cmd_watch },
 	{ "attach", cmd_attach },
+	{ "verify", cmd_verify },
 };
 
 static const char doc[] =
@@ -33,6 +34,7 @@ static const char doc[] =
 	"  find      search guest memory for a string\n"
 	"  watch     run a command and see the host take memory away\n"
 	"  attach    run a command that inherits a TDP fd\n"
+	"  verify    check the table against the host\n"
 	"\n"
 	"'kvm-tdp COMMAND --help' tells more. read, write, find and watch go through the DMA engine of the module kvm_tdp_dma.\n"
 	"\n"

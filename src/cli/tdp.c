@@ -82,6 +82,19 @@ uint64_t tdp_read_map(int tdp_fd, uint64_t gpa, uint64_t length, run_fn fn,
 	return mapped;
 }
 
+void tdp_verify(int tdp_fd, uint64_t gpa, uint64_t length,
+		struct kvm_tdp_verify *verify)
+{
+	*verify = (struct kvm_tdp_verify){
+		.size = sizeof(*verify), .gpa = gpa, .length = length,
+	};
+	do {
+		if (ioctl(tdp_fd, KVM_TDP_VERIFY, verify))
+			die("verifying at 0x%llx: %s",
+			    (unsigned long long)verify->gpa, strerror(errno));
+	} while (verify->length);
+}
+
 int tdp_prefault(int tdp_fd, uint64_t *gpa, uint64_t *length,
 		 unsigned int access)
 {

@@ -68,7 +68,7 @@ static void poke_leaf(struct ktdp_test_poke *poke, u64 hpa, int level)
 	for (; level; level--) {
 		entry = poke_entry(hpa, poke->gfn, level);
 		hpa = READ_ONCE(*entry);
-		if (!hpa)
+		if (!hpa && level > 1)
 			return;
 		if (level == 1 || hpa & ENTRY_LEAF) {
 			poke->entry = hpa ^ poke->flip;

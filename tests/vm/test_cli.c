@@ -300,6 +300,11 @@ static void test_prefault(void)
 	has(text);
 	is(cli("stat"), 0, "stat");
 	has("slot_zaps           0\n");
+	is(cli("verify"), 0, "verify");
+	has("stale        0\n");
+	has("the table is right\n");
+	is(cli("verify -j --gpa 0x%lx --length 4K", RAM_GPA), 0, "verify, JSON");
+	has("{ \"result\": \"right\", \"leaves\": 1, \"pages\": 1,");
 	close(tdp);
 	end();
 }

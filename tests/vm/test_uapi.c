@@ -88,6 +88,14 @@ static void prepare_stats(void *arg)
 	stats->flags = 0;
 }
 
+static void prepare_verify(void *arg)
+{
+	*(struct kvm_tdp_verify *)arg = (struct kvm_tdp_verify){
+		.size = sizeof(struct kvm_tdp_verify),
+		.gpa = RAM_GPA, .length = RAM_SIZE,
+	};
+}
+
 static void prepare_attach(void *arg)
 {
 	*(struct kvm_tdp_dma_attach *)arg = (struct kvm_tdp_dma_attach){
@@ -168,6 +176,7 @@ static const struct op {
 	{ OP(KVM_TDP_GET_STATS, u.tdp, kvm_tdp_stats),
 	  .first = offsetof(struct kvm_tdp_stats, seeded),
 	  .prepare = prepare_stats },
+	{ OP(KVM_TDP_VERIFY, u.tdp, kvm_tdp_verify), .prepare = prepare_verify },
 	{ OP(KVM_TDP_DMA_ATTACH, u.dma, kvm_tdp_dma_attach),
 	  .prepare = prepare_attach, .silent = true },
 	{ OP(KVM_TDP_DMA_DETACH, u.dma, kvm_tdp_dma_detach),

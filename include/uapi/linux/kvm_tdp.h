@@ -36,6 +36,7 @@
 #define KVM_TDP_PREFAULT	_IO(KVM_TDP_IOC_TYPE, 0xe6)
 #define KVM_TDP_READ_MAP	_IO(KVM_TDP_IOC_TYPE, 0xe7)
 #define KVM_TDP_GET_STATS	_IO(KVM_TDP_IOC_TYPE, 0xe8)
+#define KVM_TDP_VERIFY		_IO(KVM_TDP_IOC_TYPE, 0xe9)
 
 /**
  * struct kvm_create_tdp_fd - KVM_CREATE_TDP_FD, on /dev/kvm_tdp
@@ -56,14 +57,16 @@
  *  - EINVAL: @vm_fd is not a VM; @as_id out of range; @mode, @flags or @pad.
  *  - EIO: the caller does not run in the VM's address space (the process that
  *    created the VM) and lacks CAP_SYS_PTRACE.
- *  - EOPNOTSUPP: KVM runs without EPT/NPT.
+ *  - EOPNOTSUPP: KVM runs without EPT/NPT, or the VM is encrypted (SEV-ES); the
+ *    kernel log has the reason.
  *  - ENODEV: the VM, or the process it belongs to, is going away.
  *  - EBUSY: the hooks into KVM cannot be armed (kernel.ftrace_enabled is 0).
  *  - EINTR: a fatal signal is pending.
  *  - ENOMEM, EMFILE, ENFILE.
  *
- * Of an encrypted VM (SEV) what is mapped is ciphertext, and no error tells:
- * Linux 6.1 does not let it be seen from outside KVM.
+ * Of a VM with encrypted memory alone (SEV) what is mapped is ciphertext, and no
+ * error tells: Linux 6.1 does not let it be seen from outside KVM.  A VM of the
+ * other kind is recognised once one of its vCPUs is.
  */
 struct kvm_create_tdp_fd {
 	__u32 size;
@@ -268,6 +271,60 @@ struct kvm_tdp_stats {
 	__aligned_u64 eager_no_slot;
 	__aligned_u64 eager_not_ram;
 	__aligned_u64 eager_foreign;
+};
+
+/**
+ * struct kvm_tdp_verify - KVM_TDP_VERIFY: hold the table against the host
+ * @size: sizeof(struct kvm_tdp_verify)
+ * @flags: in: must be 0
+ * @gpa: in: start; out: where to go on
+ * @length: in: bytes to look at; out: bytes not yet looked at.  A range that
+ *	reaches beyond the table's last address is cut there.
+ * @leaves: out: leaves looked at
+ * @pages: out: pages of 4K in them
+ * @retries: out: times that something changed while a page was looked at, and
+ *	it was looked at again
+ * @undecided: out: pages that changed each time; nothing was found wrong
+ * @stale: out: pages of which the host has another page mapped, or none
+ * @excess: out: pages that may be written and must not be: read-only in the
+ *	slot or the host, or not in the dirty log of a slot that logs
+ * @no_slot: out: pages whose leaf is not in a memslot of the VM's own
+ * @reserved: out: pages with reserved bits in an entry on the way to them
+ * @kvm: out: pages of which KVM's own table has another page
+ * @counters: out: counters that do not agree with what is there; looked at
+ *	only when the range is the whole table and nothing changes meanwhile
+ * @first_bad: out: lowest gpa with something wrong, if anything is: that is if
+ *	one of the members from @stale to @kvm is not 0
+ *
+ * An operator's fsck, and the oracle of tests: whatever it finds wrong is a bug
+ * in this module, and importers that have used the page may have spoilt memory.
+ * It runs against a live VM, without false alarms, and changes nothing.
+ *
+ * Returns 0, also if something is wrong.  While @length is not 0, issue the
+ * ioctl again with the same struct: the counts are added to.
+ *
+ * -1 with errno
+ *  - EINVAL: @gpa or @length is not a multiple of 4096, or the range wraps.
+ *  - EPERM: the VM's process is exiting.
+ *  - EINTR: a signal is pending, and nothing was done.
+ *  - ENOMEM.
+ */
+struct kvm_tdp_verify {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 leaves;
+	__aligned_u64 pages;
+	__aligned_u64 retries;
+	__aligned_u64 undecided;
+	__aligned_u64 stale;
+	__aligned_u64 excess;
+	__aligned_u64 no_slot;
+	__aligned_u64 reserved;
+	__aligned_u64 kvm;
+	__aligned_u64 counters;
+	__aligned_u64 first_bad;
 };
 
 #endif /* _UAPI_LINUX_KVM_TDP_H */

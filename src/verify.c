@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM_TDP_VERIFY: the table held against the host's page tables, the memslots,
+ * the dirty log, and KVM's own table.
+ *
+ * A leaf that agrees with what the host says was right at some instant.  One
+ * that does not is looked at again, alone: leaf, then host, then under
+ * mirror.lock whether the leaf is still the same, no invalidation has ended
+ * since before the first look, and none is in progress.  Then the host's answer
+ * is of a time when the leaf was there and the host was not about to take the
+ * page: if they differ, it is wrong.  KVM's slots_lock is held meanwhile, so
+ * that no memslot is half changed, and no dirty log half harvested.
+ */
+
+#include <linux/hmm.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "kvm.h"
+
+#define KTDP_VERIFY_TRIES	32
+#define KTDP_VERIFY_SPINS	8	/* of those, without a pause */
+
+enum ktdp_wrong {
+	KTDP_WRONG_STALE = BIT(0),
+	KTDP_WRONG_EXCESS = BIT(1),
+	KTDP_WRONG_NO_SLOT = BIT(2),
+	KTDP_WRONG_RESERVED = BIT(3),
+	KTDP_WRONG_KVM = BIT(4),
+	KTDP_WRONG_UNDECIDED = BIT(5),
+};
+
+struct ktdp_verify {
+	struct kvm_exported_tdp *tdp;
+	struct kvm_tdp_verify *arg;
+	int vcpu;		/* whose table of KVM's is looked at; -1: none */
+	u64 leaves[KTDP_MAX_LEAF_LEVEL];	/* looked at */
+	unsigned long pfns[KTDP_ENTRIES];	/* of a window, from HMM */
+	u64 sptes[KTDP_ENTRIES];		/* of the window, KVM's for 4K pages */
+};
+
+/* What one look at a page found. */
+struct ktdp_verify_page {
+	struct ktdp_walk walk;
+	struct ktdp_slot slot;
+	int slot_error;
+	unsigned long seq;
+	unsigned long hva;
+	unsigned long hmm_pfn;
+	u64 spte;		/* KVM's leaf, 0: none */
+	int spte_level;
+	bool reserved;
+};
+
+static bool ktdp_verify_reserved(const struct ktdp_mirror *mirror, u64 gfn)
+{
+	const u64 *entries = mirror->root->entries;
+	int level = mirror->fmt.level;
+	bool reserved = false;
+	u64 entry;
+
+	for (;; level--) {
+		entry = READ_ONCE(entries[ktdp_level_index(gfn, level)]);
+		reserved |= ktdp_entry_is_rsvd(&mirror->fmt, entry, level);
+		if (!ktdp_entry_is_table(entry, level))
+			return entry && reserved;
+		entries = ktdp_hpa_to_entries(ktdp_entry_hpa(&mirror->fmt, entry));
+	}
+}
+
+/* Context: RCU read section. */
+static u64 ktdp_verify_spte(const struct ktdp_verify *v, u64 gfn, int *level)
+{
+	struct ktdp_spte_walk walk;
+	u64 spte;
+
+	if (v->vcpu < 0 || !ktdp_kvm_walk(v->tdp, v->vcpu, gfn, &walk))
+		return 0;
+	spte = READ_ONCE(*walk.sptep);
+	*level = walk.level;
+	return ktdp_spte_is_leaf(spte, walk.level) ? spte : 0;
+}
+
+/* What the host has at @hva now; nothing is faulted in.  0, -EBUSY, -EINTR. */
+static int ktdp_verify_snapshot(const struct ktdp_verify *v, unsigned long seq,
+				unsigned long hva, unsigned long *pfns,
+				unsigned long nr)
+{
+	struct mm_struct *mm = ktdp_mm(v->tdp);
+	struct hmm_range range = {
+		.notifier = &v->tdp->seq,
+		.notifier_seq = seq,
+		.start = hva,
+		.end = hva + (nr << PAGE_SHIFT),
+		.hmm_pfns = pfns,
+	};
+	int ret;
+
+	memset(pfns, 0, nr * sizeof(*pfns));
+	if (mmap_read_lock_killable(mm))
+		return -EINTR;
+	ret = hmm_range_fault(&range);
+	mmap_read_unlock(mm);
+	/* Where it stopped, at device memory or a hole, nothing may be mapped. */
+	return ret == -EBUSY ? ret : 0;
+}
+
+static bool ktdp_verify_host_agrees(const struct ktdp_verify *v,
+				    const struct ktdp_walk *walk,
+				    unsigned long hmm_pfn)
+{
+	return (hmm_pfn & HMM_PFN_VALID) &&
+	       (hmm_pfn & ~HMM_PFN_FLAGS) ==
+	       ktdp_walk_pfn(&v->tdp->mirror.fmt, walk);
+}
+
+static bool ktdp_verify_kvm_agrees(const struct ktdp_verify *v,
+				   const struct ktdp_walk *walk, u64 spte,
+				   int level)
+{
+	const struct ktdp_fmt *fmt = &v->tdp->mirror.fmt;
+
+	return !spte || ktdp_entry_pfn(fmt, spte) +
+	       (walk->gfn & ktdp_level_mask(level)) == ktdp_walk_pfn(fmt, walk);
+}
+
+/* The first look, from the leaf on. */
+static int ktdp_verify_look(const struct ktdp_verify *v, u64 gfn,
+			    struct ktdp_verify_page *page)
+{
+	struct kvm_exported_tdp *tdp = v->tdp;
+
+	/* Acquire: what is looked at below is not older than seq. */
+	page->seq = smp_load_acquire(&tdp->seq.invalidate_seq);
+	page->slot_error = ktdp_kvm_slot(tdp, gfn, &page->slot);
+	rcu_read_lock();
+	ktdp_mirror_walk(&tdp->mirror, gfn, &page->walk);
+	page->reserved = ktdp_verify_reserved(&tdp->mirror, gfn);
+	page->spte = ktdp_verify_spte(v, gfn, &page->spte_level);
+	rcu_read_unlock();
+	page->hmm_pfn = 0;
+	page->hva = 0;
+	if (page->slot_error)
+		return 0;
+	page->hva = ktdp_slot_hva(&page->slot, gfn);
+	return ktdp_verify_snapshot(v, page->seq, page->hva, &page->hmm_pfn, 1);
+}
+
+static unsigned int ktdp_verify_judge(const struct ktdp_verify *v,
+				      const struct ktdp_verify_page *page)
+{
+	const struct ktdp_walk *walk = &page->walk;
+	u64 mask = ktdp_level_mask(walk->level), gfn = walk->gfn;
+	unsigned int wrong = 0;
+
+	if (page->reserved)
+		wrong |= KTDP_WRONG_RESERVED;
+	if (page->slot_error ||
+	    !ktdp_slot_covers(&page->slot, gfn & ~mask, mask + 1))
+		return wrong | KTDP_WRONG_NO_SLOT;
+	if (!ktdp_verify_host_agrees(v, walk, page->hmm_pfn))
+		wrong |= KTDP_WRONG_STALE;
+	if (!ktdp_verify_kvm_agrees(v, walk, page->spte, page->spte_level))
+		wrong |= KTDP_WRONG_KVM;
+	if (!(walk->access & KTDP_WRITE))
+		return wrong;
+	if (ktdp_slot_is_readonly(&page->slot) ||
+	    !(page->hmm_pfn & HMM_PFN_WRITE) ||
+	    (ktdp_slot_is_logged(&page->slot) &&
+	     !ktdp_kvm_is_dirty(v->tdp, gfn)))
+		wrong |= KTDP_WRONG_EXCESS;
+	return wrong;
+}
+
+/* Has nothing changed since the first look?  Then it is valid. */
+static bool ktdp_verify_is_same(const struct ktdp_verify *v,
+				const struct ktdp_verify_page *page)
+{
+	const struct kvm_exported_tdp *tdp = v->tdp;
+	struct ktdp_walk walk;
+
+	ktdp_mirror_walk(&tdp->mirror, page->walk.gfn, &walk);
+	return walk.entry == page->walk.entry &&
+	       walk.level == page->walk.level &&
+	       walk.access == page->walk.access &&
+	       !ktdp_notifier_retry(tdp, page->seq, page->hva,
+				    page->hva + PAGE_SIZE);
+}
+
+/* Return: enum ktdp_wrong; 0 if there is no leaf; -EBUSY; -EINTR. */
+static int ktdp_verify_try(const struct ktdp_verify *v, u64 gfn)
+{
+	struct ktdp_mirror *mirror = &v->tdp->mirror;
+	struct ktdp_verify_page page;
+	int ret;
+
+	lockdep_assert_held(&v->tdp->kvm->slots_lock);
+	ret = ktdp_verify_look(v, gfn, &page);
+	if (ret || !page.walk.entry)
+		return ret;
+	ret = -EBUSY;
+	raw_spin_lock(&mirror->lock);
+	if (ktdp_verify_is_same(v, &page))
+		ret = ktdp_verify_judge(v, &page);
+	raw_spin_unlock(&mirror->lock);
+	return ret;
+}
+
+/* One page for good.  Return: enum ktdp_wrong, or -EINTR. */
+static int ktdp_verify_page(struct ktdp_verify *v, u64 gfn)
+{
+	struct kvm *kvm = v->tdp->kvm;
+	unsigned int tries;
+	int ret;
+
+	for (tries = 0; tries < KTDP_VERIFY_TRIES; tries++) {
+		if (tries > KTDP_VERIFY_SPINS)
+			schedule_timeout_killable(1);
+		if (mutex_lock_killable(&kvm->slots_lock))
+			return -EINTR;
+		ret = ktdp_verify_try(v, gfn);
+		mutex_unlock(&kvm->slots_lock);
+		if (ret != -EBUSY)
+			return ret;
+		v->arg->retries++;
+	}
+	return KTDP_WRONG_UNDECIDED;
+}
+
+static void ktdp_verify_count(struct kvm_tdp_verify *arg, u64 gfn,
+			      unsigned int wrong)
+{
+	bool bad = wrong & ~KTDP_WRONG_UNDECIDED;
+
+	if (bad && !(arg->stale | arg->excess | arg->no_slot | arg->reserved |
+		     arg->kvm))
+		arg->first_bad = gfn << PAGE_SHIFT;
+	arg->stale += !!(wrong & KTDP_WRONG_STALE);
+	arg->excess += !!(wrong & KTDP_WRONG_EXCESS);
+	arg->no_slot += !!(wrong & KTDP_WRONG_NO_SLOT);
+	arg->reserved += !!(wrong & KTDP_WRONG_RESERVED);
+	arg->kvm += !!(wrong & KTDP_WRONG_KVM);
+	arg->undecided += !!(wrong & KTDP_WRONG_UNDECIDED);
+}
+
+/* Does all that was seen without a lock agree?  Mostly it does. */
+static bool ktdp_verify_agrees(const struct ktdp_verify *v,
+			       const struct ktdp_slot *slot,
+			       const struct ktdp_walk *walk,
+			       unsigned long hmm_pfn, u64 spte)
+{
+	const bool writable = walk->access & KTDP_WRITE;
+	u64 mask = ktdp_level_mask(walk->level);
+
+	return ktdp_slot_covers(slot, walk->gfn & ~mask, mask + 1) &&
+	       ktdp_verify_host_agrees(v, walk, hmm_pfn) &&
+	       ktdp_verify_kvm_agrees(v, walk, spte, KTDP_LEVEL_4K) &&
+	       !(writable && (!(hmm_pfn & HMM_PFN_WRITE) ||
+			      ktdp_slot_is_readonly(slot) ||
+			      ktdp_slot_is_logged(slot)));
+}
+
+/* A page that has a leaf.  Return: 0 or -EINTR. */
+static int ktdp_verify_leaf(struct ktdp_verify *v, const struct ktdp_slot *slot,
+			    const struct ktdp_walk *walk, unsigned int i,
+			    bool reserved)
+{
+	int ret;
+
+	v->arg->pages++;
+	if (!(walk->gfn & ktdp_level_mask(walk->level))) {
+		v->arg->leaves++;
+		v->leaves[walk->level - 1]++;
+	}
+	if (!reserved &&
+	    ktdp_verify_agrees(v, slot, walk, v->pfns[i], v->sptes[i]))
+		return 0;
+	ret = ktdp_verify_page(v, walk->gfn);
+	if (ret > 0)
+		ktdp_verify_count(v->arg, walk->gfn, ret);
+	return min(ret, 0);
+}
+
+static void ktdp_verify_read_sptes(struct ktdp_verify *v, u64 gfn,
+				   unsigned int nr)
+{
+	struct ktdp_spte_walk walk;
+	unsigned int i;
+	u64 spte;
+
+	memset(v->sptes, 0, sizeof(v->sptes));
+	if (v->vcpu < 0)
+		return;
+	rcu_read_lock();
+	if (ktdp_kvm_walk(v->tdp, v->vcpu, gfn, &walk) &&
+	    walk.level == KTDP_LEVEL_4K) {
+		for (i = 0; i < nr; i++) {
+			spte = READ_ONCE(walk.sptep[i]);
+			if (spte & KTDP_SPTE_PRESENT)
+				v->sptes[i] = spte;
+		}
+	}
+	rcu_read_unlock();
+}
+
+/* What all pages of a window are held against.  0, or -EINTR. */
+static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
+			       struct ktdp_slot *slot)
+{
+	unsigned long seq = READ_ONCE(v->tdp->seq.invalidate_seq);
+	int ret;
+
+	memset(v->pfns, 0, sizeof(v->pfns));
+	ktdp_verify_read_sptes(v, gfn, *nr);
+	if (ktdp_kvm_slot(v->tdp, gfn, slot)) {
+		/* Whatever is mapped there is looked at alone. */
+		memset(slot, 0, sizeof(*slot));
+		return 0;
+	}
+	*nr = min_t(u64, *nr, slot->base_gfn + slot->npages - gfn);
+	ret = ktdp_verify_snapshot(v, seq, ktdp_slot_hva(slot, gfn), v->pfns,
+				   *nr);
+	return ret == -EBUSY ? 0 : ret;
+}
+
+/*
+ * @nr pages from @gfn on, of one window.  Return: the gfn to go on with, or
+ * -EINTR.
+ */
+static s64 ktdp_verify_window(struct ktdp_verify *v, u64 gfn, unsigned int nr)
+{
+	struct ktdp_mirror *mirror = &v->tdp->mirror;
+	struct ktdp_walk walk;
+	struct ktdp_slot slot;
+	bool there, reserved;
+	unsigned int i;
+	int ret;
+
+	rcu_read_lock();
+	there = ktdp_mirror_walk(mirror, gfn, &walk);
+	rcu_read_unlock();
+	if (!there && walk.level > KTDP_LEVEL_4K)
+		return ktdp_walk_next(&walk);
+	ret = ktdp_verify_prepare(v, gfn, &nr, &slot);
+	for (i = 0; i < nr && !ret; i++) {
+		rcu_read_lock();
+		there = ktdp_mirror_walk(mirror, gfn + i, &walk);
+		reserved = ktdp_verify_reserved(mirror, gfn + i);
+		rcu_read_unlock();
+		if (there)
+			ret = ktdp_verify_leaf(v, &slot, &walk, i, reserved);
+	}
+	return ret ?: (s64)(gfn + nr);
+}
+
+static int ktdp_verify_range(struct ktdp_verify *v)
+{
+	struct kvm_tdp_verify *arg = v->arg;
+	u64 end = ktdp_gfn_end(v->tdp->mirror.fmt.level);
+	u64 gfn = arg->gpa >> PAGE_SHIFT, nr;
+	s64 next = 0;
+
+	end = min(end, gfn + (arg->length >> PAGE_SHIFT));
+	while (gfn < end) {
+		if (signal_pending(current))
+			break;
+		nr = min(end - gfn, KTDP_ENTRIES - (gfn & (KTDP_ENTRIES - 1)));
+		next = ktdp_verify_window(v, gfn, nr);
+		if (next < 0)
+			break;
+		gfn = min_t(u64, next, end);
+		cond_resched();
+	}
+	if (gfn < end && gfn == arg->gpa >> PAGE_SHIFT)
+		return -EINTR;
+	arg->gpa = gfn << PAGE_SHIFT;
+	arg->length = (end > gfn ? end - gfn : 0) << PAGE_SHIFT;
+	return 0;
+}
+
+struct ktdp_verify_counters {
+	u64 set, zapped, leaves[KTDP_MAX_LEAF_LEVEL];
+};
+
+static struct ktdp_verify_counters
+ktdp_verify_read_counters(struct ktdp_mirror *mirror)
+{
+	struct ktdp_verify_counters c;
+
+	raw_spin_lock(&mirror->lock);
+	ktdp_mirror_settle(mirror);
+	c.set = mirror->entries_set;
+	c.zapped = mirror->entries_zapped;
+	memcpy(c.leaves, mirror->root->leaves, sizeof(c.leaves));
+	raw_spin_unlock(&mirror->lock);
+	return c;
+}
+
+static void ktdp_verify_counters(struct ktdp_verify *v,
+				 const struct ktdp_verify_counters *before)
+{
+	struct ktdp_verify_counters now =
+		ktdp_verify_read_counters(&v->tdp->mirror);
+	int i;
+
+	if (now.set != before->set || now.zapped != before->zapped)
+		return;
+	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
+		v->arg->counters += v->leaves[i] != now.leaves[i];
+}
+
+/* A vCPU whose table is that of this address space, or -1. */
+static int ktdp_verify_vcpu(const struct kvm_exported_tdp *tdp)
+{
+	int vcpu;
+
+	if (!ktdp_kvm_has_tdp_mmu(tdp->kvm))
+		return -1;
+	for (vcpu = 0; vcpu < atomic_read(&tdp->kvm->online_vcpus); vcpu++) {
+		if (ktdp_kvm_root_is_new(tdp, vcpu))
+			return vcpu;
+	}
+	return -1;
+}
+
+/**
+ * ktdp_verify() - hold the table against what it mirrors
+ * @tdp: the exported TDP
+ * @arg: the ioctl's argument, checked; counts are added to
+ *
+ * Context: process context, may sleep.
+ * Return: 0, -EPERM, -EINTR or -ENOMEM, as the ioctl.
+ */
+int ktdp_verify(struct kvm_exported_tdp *tdp, struct kvm_tdp_verify *arg)
+{
+	bool whole = !arg->gpa && arg->length >> PAGE_SHIFT >=
+				  ktdp_gfn_end(tdp->mirror.fmt.level);
+	struct ktdp_verify_counters before;
+	struct ktdp_verify *v;
+	int ret = -EPERM;
+
+	v = kvzalloc(sizeof(*v), GFP_KERNEL);
+	if (!v)
+		return -ENOMEM;
+	v->tdp = tdp;
+	v->arg = arg;
+	v->vcpu = ktdp_verify_vcpu(tdp);
+	if (!mmget_not_zero(ktdp_mm(tdp)))
+		goto out_free;
+	before = ktdp_verify_read_counters(&tdp->mirror);
+	ret = ktdp_verify_range(v);
+	if (!ret && whole && !arg->length)
+		ktdp_verify_counters(v, &before);
+	mmput_async(ktdp_mm(tdp));
+out_free:
+	kvfree(v);
+	return ret;
+}
