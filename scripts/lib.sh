@@ -105,3 +105,10 @@ copy_sources() {
 		--exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
 		Makefile Kbuild dkms.conf include src tests/kmod | tar -C "$1" -x
 }
+
+# For mkinitramfs: stock QEMU, with what -M microvm -kernel needs.
+KTDP_QEMU_FILES=(
+	-b /usr/bin/qemu-system-x86_64:usr/bin/qemu-system-x86_64
+	-f /usr/share/seabios/bios-microvm.bin
+	-f /usr/share/qemu/linuxboot_dma.bin
+)

@@ -3,6 +3,7 @@
 #define _KTDP_TEST_HELPER_H
 
 #include <linux/atomic.h>
+#include <linux/kprobes.h>
 #include <linux/kvm_tdp_fd.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
@@ -39,17 +40,51 @@ struct test_importer {
 };
 
 /**
+ * struct test_stop - a function at which a thread is held
+ * @probe: its @kp alone serves for a stop at the entry
+ * @symbol: function; constant while armed, as the next six
+ * @at_return: not at the entry
+ * @tid: thread meant, 0: any
+ * @skip: that thread's first hits do not count
+ * @arg_nr: of the argument that has to be @arg, from 1 on; 0: any will do
+ * @arg: see @arg_nr
+ * @after: hits do not count before that one has been released; or NULL
+ * @armed: test_file.lock
+ * @released: nobody is held from now on
+ * @hits: of the thread meant
+ * @state: KTDP_TEST_AWAITED...
+ */
+struct test_stop {
+	struct kretprobe probe;
+	char symbol[KTDP_TEST_SYMBOL];
+	bool at_return;
+	pid_t tid;
+	int skip;
+	u32 arg_nr;
+	u64 arg;
+	const struct test_stop *after;
+	bool armed;
+	bool released;
+	atomic_t hits;
+	atomic_t state;
+};
+
+/**
  * struct test_file - an open /dev/ktdp_test
  * @lock: protects the members below
  * @handles: objects that KTDP_TEST_GET found
  * @held_mm: mm_count reference, or NULL
+ * @page: what mmap maps; constant
  * @importers: see there
+ * @stops: see there
  */
 struct test_file {
 	struct mutex lock;	/* not held while fault runs */
 	struct kvm_tdp_fd *handles[KTDP_TEST_HANDLES];
 	struct mm_struct *held_mm;
+	struct page *page;
 	struct test_importer importers[KTDP_TEST_IMPORTERS];
+	struct test_stop stops[KTDP_TEST_STOPS];
 };
 
 static inline struct kvm_tdp_fault_type test_access(u32 access)
@@ -80,7 +115,15 @@ int test_hold_mm(struct test_file *tf, struct ktdp_test_call *call);
 int test_metadata(struct test_file *tf, struct ktdp_test_metadata *md);
 int test_poke(struct test_file *tf, struct ktdp_test_poke *poke);
 
+/* kvmwalk.c */
+int test_kvm_map(struct ktdp_test_kvm_map *map);
+int test_encrypt(const struct ktdp_test_encrypt *encrypt);
+
 /* bench.c */
 int test_bench(struct test_file *tf, struct ktdp_test_bench *bench);
+
+/* stop.c */
+int test_stop(struct test_file *tf, struct ktdp_test_stop *arg);
+void test_stops_exit(struct test_file *tf);
 
 #endif /* _KTDP_TEST_HELPER_H */

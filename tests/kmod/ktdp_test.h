@@ -17,6 +17,8 @@
 #define KTDP_TEST_HANDLES	8
 #define KTDP_TEST_IMPORTERS	4
 #define KTDP_TEST_RECORDS	4096
+#define KTDP_TEST_STOPS		6
+#define KTDP_TEST_SYMBOL	64	/* room for a name and its NUL */
 
 /* ktdp_test_call.importer: not one of the importers */
 #define KTDP_TEST_NULL_OPS	(-1)	/* ops is NULL */
@@ -155,7 +157,7 @@ struct ktdp_test_control {
 /**
  * struct ktdp_test_poke - POKE: spoil the table, or mend it again
  * @handle: in
- * @level: out: level of the entry; 0 if nothing was present on the way to @gfn
+ * @level: out: level of the entry; 0 if there is none: no table has it
  * @gfn: in: its leaf is meant
  * @flip: in: bits to change
  * @entry: out: the entry, as it is now
@@ -207,6 +209,113 @@ struct ktdp_test_bench {
 	__aligned_u64 total;
 };
 
+/* ktdp_test_kvm_run.flags */
+#define KTDP_TEST_KVM_WRITE	0x01	/* KVM lets the guest write */
+#define KTDP_TEST_KVM_PRIVATE	0x02	/* in no slot of the VMM's */
+#define KTDP_TEST_KVM_NOT_RAM	0x04	/* no page that the host manages */
+
+/**
+ * struct ktdp_test_kvm_run - like leaves of KVM's table, contiguous in the host
+ * @gpa: of the first byte
+ * @length: bytes
+ * @hpa: of the first byte
+ * @level: of each leaf
+ * @flags: KTDP_TEST_KVM_WRITE...
+ */
+struct ktdp_test_kvm_run {
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 hpa;
+	__u32 level;
+	__u32 flags;
+};
+
+/**
+ * struct ktdp_test_kvm_map - KVM_MAP: what KVM's own table of a VM maps
+ * @vm_fd: in: the VM
+ * @as_id: in: address space
+ * @gpa: in: start; out: where to go on
+ * @length: in: bytes; out: bytes not yet looked at
+ * @runs: in: user pointer to struct ktdp_test_kvm_run
+ * @nr: in: room; out: runs written
+ * @pad: 0
+ *
+ * To be called until @length is 0.  ENODEV: no vCPU has a table there (yet).
+ */
+struct ktdp_test_kvm_map {
+	__s32 vm_fd;
+	__u32 as_id;
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 runs;
+	__u32 nr;
+	__u32 pad;
+};
+
+/**
+ * struct ktdp_test_encrypt - ENCRYPT: make a VM look like one of SEV-ES, or not
+ * @vm_fd: in: the VM; its vCPUs do not run meanwhile
+ * @on: in: 0 or 1
+ */
+struct ktdp_test_encrypt {
+	__s32 vm_fd;
+	__u32 on;
+};
+
+/* ktdp_test_stop.action */
+#define KTDP_TEST_STOP_LOOK	0
+#define KTDP_TEST_STOP_ARM	1
+#define KTDP_TEST_STOP_RELEASE	2	/* let go, now or as soon as held */
+#define KTDP_TEST_STOP_DISARM	3	/* the same, and take it away */
+
+/* ktdp_test_stop.flags */
+#define KTDP_TEST_AT_RETURN	0x01	/* of the function, not at its entry */
+
+/* ktdp_test_stop.state */
+#define KTDP_TEST_AWAITED	0
+#define KTDP_TEST_HELD		1
+#define KTDP_TEST_GONE		2	/* was held, and released */
+#define KTDP_TEST_LAPSED	3	/* was held for 10 s, and went on */
+
+/**
+ * struct ktdp_test_stop - STOP: hold a thread at a function of the kernel
+ * @index: in: below KTDP_TEST_STOPS
+ * @action: in: KTDP_TEST_STOP_...
+ * @flags: in: ARM
+ * @tid: in: ARM: the thread meant; 0: any
+ * @skip: in: ARM: let pass so many times; more than come: only count
+ * @state: out
+ * @hits: out: how often the thread has come by since ARM
+ * @after: in: ARM: count only when the stop of this index - 1 has held a thread
+ *	and let it go; 0: at once
+ * @arg_nr: in: ARM: count only calls whose argument of this number, from 1 to
+ *	6, is @arg; 0: all
+ * @pad: 0
+ * @arg: in: ARM: see @arg_nr
+ * @symbol: in: ARM: function, as NAME or MODULE:NAME
+ *
+ * The thread spins with preemption off, and with whatever locks are held at
+ * that point: what waits for its CPU waits for RELEASE.  ARM and DISARM do.  A
+ * stop holds once; closing the file disarms all.
+ *
+ * ARM fails with EBUSY if it is armed, with ENOENT if there is no such function
+ * and with EOPNOTSUPP if it could be held with interrupts off only.
+ */
+struct ktdp_test_stop {
+	__u32 index;
+	__u32 action;
+	__u32 flags;
+	__s32 tid;
+	__u32 skip;
+	__u32 state;
+	__u32 hits;
+	__u32 after;
+	__u32 arg_nr;
+	__u32 pad;
+	__aligned_u64 arg;
+	char symbol[KTDP_TEST_SYMBOL];
+};
+
 #define KTDP_TEST_GET		_IOWR('k', 0, struct ktdp_test_call)
 #define KTDP_TEST_PUT		_IOWR('k', 1, struct ktdp_test_call)
 #define KTDP_TEST_REGISTER	_IOWR('k', 2, struct ktdp_test_call)
@@ -218,5 +327,8 @@ struct ktdp_test_bench {
 #define KTDP_TEST_CONTROL	_IOWR('k', 8, struct ktdp_test_control)
 #define KTDP_TEST_BENCH		_IOWR('k', 9, struct ktdp_test_bench)
 #define KTDP_TEST_POKE		_IOWR('k', 10, struct ktdp_test_poke)
+#define KTDP_TEST_KVM_MAP	_IOWR('k', 11, struct ktdp_test_kvm_map)
+#define KTDP_TEST_STOP		_IOWR('k', 12, struct ktdp_test_stop)
+#define KTDP_TEST_ENCRYPT	_IOWR('k', 13, struct ktdp_test_encrypt)
 
 #endif /* _KTDP_TEST_H */

@@ -8,6 +8,7 @@
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -22,6 +23,9 @@ union test_arg {
 	struct ktdp_test_control control;
 	struct ktdp_test_poke poke;
 	struct ktdp_test_bench bench;
+	struct ktdp_test_stop stop;
+	struct ktdp_test_kvm_map kvm_map;
+	struct ktdp_test_encrypt encrypt;
 };
 
 struct kvm_tdp_fd *test_handle(struct test_file *tf, u32 handle)
@@ -101,6 +105,12 @@ static int test_execute(struct test_file *tf, unsigned int cmd,
 		return test_poke(tf, &arg->poke);
 	case KTDP_TEST_BENCH:
 		return test_bench(tf, &arg->bench);
+	case KTDP_TEST_STOP:
+		return test_stop(tf, &arg->stop);
+	case KTDP_TEST_KVM_MAP:
+		return test_kvm_map(&arg->kvm_map);
+	case KTDP_TEST_ENCRYPT:
+		return test_encrypt(&arg->encrypt);
 	}
 
 	mutex_lock(&tf->lock);
@@ -125,22 +135,38 @@ static long test_ioctl(struct file *file, unsigned int cmd, unsigned long uarg)
 	return ret;
 }
 
+/* RAM that is not the mm's to manage, as drivers map their own. */
+static int test_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct test_file *tf = file->private_data;
+
+	if (vma_pages(vma) != 1)
+		return -EINVAL;
+	return remap_pfn_range(vma, vma->vm_start, page_to_pfn(tf->page),
+			       PAGE_SIZE, vma->vm_page_prot);
+}
+
 static int test_open(struct inode *inode, struct file *file)
 {
 	struct test_file *tf;
-	int ret;
 
 	tf = kzalloc(sizeof(*tf), GFP_KERNEL);
 	if (!tf)
 		return -ENOMEM;
 	mutex_init(&tf->lock);
-	ret = test_importers_init(tf);
-	if (ret) {
-		kfree(tf);
-		return ret;
-	}
+	tf->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!tf->page)
+		goto err_free;
+	if (test_importers_init(tf))
+		goto err_free_page;
 	file->private_data = tf;
 	return 0;
+
+err_free_page:
+	__free_page(tf->page);
+err_free:
+	kfree(tf);
+	return -ENOMEM;
 }
 
 /* Unregister what was not leaked on purpose, then put. */
@@ -160,6 +186,7 @@ static int test_release(struct inode *inode, struct file *file)
 	u32 handle;
 
 	mutex_lock(&tf->lock);
+	test_stops_exit(tf);
 	for (handle = 0; handle < KTDP_TEST_HANDLES; handle++) {
 		if (tf->handles[handle])
 			test_handle_close(tf, handle);
@@ -167,6 +194,7 @@ static int test_release(struct inode *inode, struct file *file)
 	if (tf->held_mm)
 		mmdrop(tf->held_mm);
 	mutex_unlock(&tf->lock);
+	__free_page(tf->page);
 
 	if (WARN(!test_importers_exit(tf), "a leaked importer was not ended\n"))
 		__module_get(THIS_MODULE);
@@ -179,6 +207,7 @@ static const struct file_operations test_fops = {
 	.owner = THIS_MODULE,
 	.open = test_open,
 	.release = test_release,
+	.mmap = test_mmap,
 	.unlocked_ioctl = test_ioctl,
 	.llseek = noop_llseek,
 };

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the mirror costs, next to what it is made of and what a vCPU pays, all
- * on the same memory and in the same run.  Meant for a VM whose clock counts
- * instructions: the tick of the TSC is then a fixed number of instructions,
- * which is measured first.
+ * What the mirror costs, next to what it is made of, all on the same memory and
+ * in the same run; see insns.h for the clock.
  *
  * Memory is anonymous, in 4K pages, and present in the host throughout: no
  * figure has a host page fault in it.
@@ -13,8 +11,8 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <x86intrin.h>
 
+#include "insns.h"
 #include "kmod.h"
 #include "ktdp.h"
 #include "mem.h"
@@ -23,6 +21,7 @@
 #include "vm.h"
 
 #define GPA	0x140000000UL
+#define GPA2	0x180000000UL
 #define SIZE	(16 * PAGE_2M)
 #define PAGES	(SIZE / PAGE_4K)
 
@@ -30,28 +29,6 @@ static struct vm vm;
 static struct mem mem;
 static int tdp, kmod, handle;
 static double per_tick;		/* instructions */
-
-static uint64_t ticks(void)
-{
-	_mm_lfence();
-	return __rdtsc();
-}
-
-/* A loop of known length tells what a tick is. */
-static void calibrate(void)
-{
-	const unsigned long rounds = 10000000;
-	unsigned long n = rounds;
-	uint64_t begin = ticks();
-
-	asm volatile("1: dec %0\n\tjnz 1b" : "+r"(n) : : "cc");
-	per_tick = 2.0 * rounds / (ticks() - begin);
-}
-
-static void show(const char *what, double instructions)
-{
-	printf("bench: %-58s %9.1f\n", what, instructions);
-}
 
 static struct ktdp_test_bench kmod_bench(unsigned int kind, unsigned int batch)
 {
@@ -117,20 +94,61 @@ static double zap_cost(size_t step)
 	return full - empty;
 }
 
-static double timed_guest(void)
+/*
+ * Switch the dirty log on for a slot of @size whose first pages, PAGES at most,
+ * are mapped writable, or not.
+ */
+static double timed_log_on(struct mem *big, size_t size, bool mapped)
 {
-	uint64_t begin = ticks();
-	int ret = guest_touch(&vm, GPA, SIZE);
+	size_t part = size < SIZE ? size : SIZE;
+	uint64_t begin, end;
 
-	if (ret)
-		bail("guest: %d", ret);
-	return (ticks() - begin) * per_tick / PAGES;
+	must(vm_slot(&vm, 2, GPA2, size, big->hva, 0));
+	if (mapped)
+		must(ktdp_prefault(tdp, GPA2, part, ACC_W));
+	begin = ticks();
+	must(vm_slot(&vm, 2, GPA2, size, big->hva, KVM_MEM_LOG_DIRTY_PAGES));
+	end = ticks();
+	vm_unmap(&vm, 2);
+	return (end - begin) * per_tick;
+}
+
+/* The shortest of a few: most of the ioctl is waiting and allocating. */
+static double wrprot_cost(struct mem *big, size_t size)
+{
+	double full = 1e9, empty = 1e9, cost;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		cost = timed_log_on(big, size, true);
+		full = cost < full ? cost : full;
+		cost = timed_log_on(big, size, false);
+		empty = cost < empty ? cost : empty;
+	}
+	return full - empty;
+}
+
+static void show_wrprot(void)
+{
+	double small, large;
+	struct mem big;
+
+	mem_small(&big, PAGE_1G);
+	memset(big.hva, 1, SIZE);
+	small = wrprot_cost(&big, PAGE_2M);
+	large = wrprot_cost(&big, PAGE_1G);
+	insns_show("write-protect a slot of 2M, 512 pages (log on: full - empty)",
+		   small);
+	insns_show("write-protect a slot of 1G, 8192 pages", large);
+	/* Half an instruction for each page more would be too much. */
+	ok(large - small < (SIZE - PAGE_2M) / PAGE_4K / 2,
+	   "write-protecting costs edges, not size");
+	mem_free(&big);
 }
 
 static void setup(void)
 {
 	vm_open(&vm);
-	vm_add_vcpu(&vm);
 	mem_small(&mem, SIZE);
 	memset(mem.hva, 1, SIZE);
 	vm_map(&vm, 1, GPA, &mem);
@@ -156,30 +174,28 @@ static void show_memory(void)
 
 int main(void)
 {
-	double fault, hmm_one, hmm_batch, prefault, first, again;
+	double fault, hmm_one, hmm_batch, prefault;
 
-	calibrate();
+	per_tick = insns_per_tick();
 	setup();
 	hmm_one = median(KTDP_TEST_BENCH_HMM, 1);
 	hmm_batch = median(KTDP_TEST_BENCH_HMM, 512);
 	fault = median(KTDP_TEST_BENCH_FAULT, 1);
-	first = timed_guest();
-	again = timed_guest();
 	show_memory();
 	timed_dontneed(SIZE);
 	memset(mem.hva, 1, SIZE);
 	prefault = timed_prefault();
 
 	printf("bench: %-58s %9s\n", "", "insns");
-	show("hmm_range_fault(), one page", hmm_one);
-	show("fault(), one page", fault);
-	show("hmm_range_fault(), per page in batches of 512", hmm_batch);
-	show("prefault, per page in windows of 512", prefault);
-	show("vCPU's own NPT fault, one page", first - again);
-	show("zap of one page (MADV_DONTNEED of 4K: full - empty)",
-	     zap_cost(PAGE_4K));
-	show("zap, per page (MADV_DONTNEED of 2M: full - empty)",
-	     zap_cost(PAGE_2M) / (PAGE_2M / PAGE_4K));
+	insns_show("hmm_range_fault(), one page", hmm_one);
+	insns_show("fault(), one page", fault);
+	insns_show("hmm_range_fault(), per page in batches of 512", hmm_batch);
+	insns_show("prefault, per page in windows of 512", prefault);
+	insns_show("zap of one page (MADV_DONTNEED of 4K: full - empty)",
+		   zap_cost(PAGE_4K));
+	insns_show("zap, per page (MADV_DONTNEED of 2M: full - empty)",
+		   zap_cost(PAGE_2M) / (PAGE_2M / PAGE_4K));
+	show_wrprot();
 	ok(fault <= 1.5 * hmm_one, "fault() of a page: %.2f times hmm_range_fault()",
 	   fault / hmm_one);
 	ok(prefault <= 2 * hmm_batch, "prefault: %.2f times hmm_range_fault()",

@@ -10,7 +10,7 @@ __asm__(
 "	.balign 16\n"
 "	.globl guest_code, guest_code_end\n"
 "	.globl guest_op_fill, guest_op_check, guest_op_touch\n"
-"	.globl guest_op_call, guest_op_spin\n"
+"	.globl guest_op_call, guest_op_spin, guest_op_time\n"
 "guest_code:\n"
 "guest_op_fill:\n"
 "1:	cmpq	%rdx, %rsi\n"
@@ -35,6 +35,24 @@ __asm__(
 "	movq	(%rsi), %rax\n"
 "	addq	%rdi, %rsi\n"
 "	jmp	1b\n"
+"guest_op_time:\n"
+"	movq	%rdx, %r8\n"
+"1:	cmpq	%r8, %rsi\n"
+"	jae	guest_good\n"
+"	lfence\n"
+"	rdtsc\n"
+"	shlq	$32, %rdx\n"
+"	leaq	(%rax,%rdx), %r9\n"
+"	movq	(%rsi), %rax\n"
+"	lfence\n"
+"	rdtsc\n"
+"	shlq	$32, %rdx\n"
+"	addq	%rdx, %rax\n"
+"	subq	%r9, %rax\n"
+"	movq	%rax, (%rcx)\n"
+"	addq	$8, %rcx\n"
+"	addq	%rdi, %rsi\n"
+"	jmp	1b\n"
 "guest_op_call:\n"
 "	movq	%rsi, %rax\n"
 "	call	*%rsi\n"
@@ -56,5 +74,55 @@ __asm__(
 "	movl	$1, %eax\n"
 "	hlt\n"
 "guest_code_end:\n"
+"	.popsection\n"
+);
+
+/*
+ * The handler of SMIs, as smm.c wants it: in real mode with segments of 4G; cs
+ * is based at SMRAM.
+ */
+__asm__(
+"	.pushsection .rodata, \"a\"\n"
+"	.globl guest_smm, guest_smm_end\n"
+"	.code16\n"
+"guest_smm:\n"
+"	movl	%cs:0x9000, %esi\n"
+"	movl	%cs:0x900c, %ecx\n"
+"1:	cmpl	%cs:0x9004, %esi\n"
+"	jae	3f\n"
+"	cmpl	$0, %cs:0x9008\n"
+"	je	2f\n"
+"	movl	%esi, (%esi)\n"
+"	movl	%ecx, 4(%esi)\n"
+"	addl	$8, %esi\n"
+"	jmp	1b\n"
+"2:	movl	(%esi), %eax\n"
+"	addl	$0x1000, %esi\n"
+"	jmp	1b\n"
+"3:	movl	%esi, %cs:0x9000\n"
+"	incl	%cs:0x9010\n"
+"	rsm\n"
+"guest_smm_end:\n"
+"	.code64\n"
+"	.popsection\n"
+);
+
+/*
+ * L1, for nested.c: rbx is the VMCB, the other registers are L2's arguments.  L2
+ * ends with HLT.
+ */
+__asm__(
+"	.pushsection .rodata, \"a\"\n"
+"	.globl guest_l1, guest_l1_end\n"
+"guest_l1:\n"
+"	movq	%rbx, %rax\n"
+"	vmrun	%rax\n"
+"	stgi\n"
+"	movl	$2, %eax\n"
+"	cmpq	$0x78, 0x70(%rbx)\n"
+"	jne	1f\n"
+"	movq	0x5f8(%rbx), %rax\n"
+"1:	hlt\n"
+"guest_l1_end:\n"
 "	.popsection\n"
 );

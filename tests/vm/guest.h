@@ -9,6 +9,10 @@
  */
 extern const char guest_code[], guest_code_end[];
 extern const char guest_op_fill[], guest_op_check[], guest_op_touch[];
-extern const char guest_op_call[], guest_op_spin[];
+extern const char guest_op_call[], guest_op_spin[], guest_op_time[];
+
+/* The handler of SMIs (smm.h), and a guest that runs a guest (nested.h). */
+extern const char guest_smm[], guest_smm_end[];
+extern const char guest_l1[], guest_l1_end[];
 
 #endif /* TESTS_VM_GUEST_H */

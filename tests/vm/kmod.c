@@ -2,11 +2,18 @@
 #include "kmod.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "mem.h"
+#include "sys.h"
 #include "tap.h"
+
+#define KVM_RUNS	512
+/* Beyond what any guest here has. */
+#define KVM_SPACE	(1ULL << 47)
 
 int kmod_open(void)
 {
@@ -181,4 +188,97 @@ int kmod_poke(int kmod, int handle, uint64_t gfn, uint64_t flip)
 
 	kmod_do(kmod, KTDP_TEST_POKE, &poke);
 	return poke.level;
+}
+
+void kmod_read_kvm(int kmod, int vm_fd, unsigned int as_id,
+		   struct kmod_kvm_map *map)
+{
+	struct ktdp_test_kvm_map req = {
+		.vm_fd = vm_fd, .as_id = as_id, .length = KVM_SPACE,
+	};
+
+	memset(map, 0, sizeof(*map));
+	do {
+		map->runs = realloc(map->runs,
+				    (map->nr + KVM_RUNS) * sizeof(*map->runs));
+		if (!map->runs)
+			bail("out of memory");
+		req.runs = (uintptr_t)(map->runs + map->nr);
+		req.nr = KVM_RUNS;
+		if (ioctl(kmod, KTDP_TEST_KVM_MAP, &req)) {
+			if (errno != ENODEV)
+				bail("ktdp_test: KVM_MAP: errno %d", errno);
+			return;
+		}
+		map->nr += req.nr;
+	} while (req.length);
+}
+
+void kmod_free_kvm(struct kmod_kvm_map *map)
+{
+	free(map->runs);
+	memset(map, 0, sizeof(*map));
+}
+
+static struct ktdp_test_stop kmod_stop_do(int kmod, int stop,
+					  unsigned int action)
+{
+	struct ktdp_test_stop arg = { .index = stop, .action = action };
+
+	kmod_do(kmod, KTDP_TEST_STOP, &arg);
+	return arg;
+}
+
+void kmod_stop(int kmod, int stop, const struct kmod_point *at, pid_t tid)
+{
+	struct ktdp_test_stop arg = {
+		.index = stop, .action = KTDP_TEST_STOP_ARM,
+		.flags = at->at_return ? KTDP_TEST_AT_RETURN : 0,
+		.tid = tid, .skip = at->skip, .after = at->after,
+		.arg_nr = at->arg_nr, .arg = at->arg,
+	};
+
+	strncpy(arg.symbol, at->symbol, sizeof(arg.symbol) - 1);
+	if (ioctl(kmod, KTDP_TEST_STOP, &arg))
+		bail("cannot stop at %s: errno %d", at->symbol, errno);
+}
+
+bool kmod_is_stopped(int kmod, int stop, unsigned int ms)
+{
+	uint64_t end = sys_now() + ms;
+	unsigned int state;
+
+	do {
+		state = kmod_stop_do(kmod, stop, KTDP_TEST_STOP_LOOK).state;
+		if (state == KTDP_TEST_HELD)
+			return true;
+		usleep(1000);
+	} while (state == KTDP_TEST_AWAITED && sys_now() < end);
+	return false;
+}
+
+bool kmod_has_passed(int kmod, int stop, unsigned int nr, unsigned int ms)
+{
+	uint64_t end = sys_now() + ms;
+
+	do {
+		if (kmod_stop_do(kmod, stop, KTDP_TEST_STOP_LOOK).hits >= nr)
+			return true;
+		usleep(1000);
+	} while (sys_now() < end);
+	return false;
+}
+
+bool kmod_go(int kmod, int stop)
+{
+	unsigned int state;
+
+	state = kmod_stop_do(kmod, stop, KTDP_TEST_STOP_LOOK).state;
+	kmod_stop_do(kmod, stop, KTDP_TEST_STOP_RELEASE);
+	return state == KTDP_TEST_HELD;
+}
+
+void kmod_unstop(int kmod, int stop)
+{
+	kmod_stop_do(kmod, stop, KTDP_TEST_STOP_DISARM);
 }

@@ -59,4 +59,39 @@ unsigned int kmod_running(int kmod, int importer);
 /* Flip bits of the entry that maps @gfn; its level, 0 if there is none. */
 int kmod_poke(int kmod, int handle, uint64_t gfn, uint64_t flip);
 
+/* KVM's own table of a VM, in order; empty as long as no vCPU has run. */
+struct kmod_kvm_map {
+	struct ktdp_test_kvm_run *runs;
+	size_t nr;
+};
+
+void kmod_read_kvm(int kmod, int vm_fd, unsigned int as_id,
+		   struct kmod_kvm_map *map);
+void kmod_free_kvm(struct kmod_kvm_map *map);
+
+/*
+ * Hold thread @tid (0: any) when it comes to a function of the kernel; the test
+ * ends if that cannot be.  @stop: below KTDP_TEST_STOPS.
+ */
+struct kmod_point {
+	const char *symbol;
+	bool at_return;
+	unsigned int skip;	/* so many times it passes */
+	unsigned int after;	/* not before it has left stop @after - 1 */
+	unsigned int arg_nr;	/* 0, or that argument, from 1 on, is @arg */
+	uint64_t arg;
+};
+
+#define KMOD_COUNT_ONLY	(~0U >> 2)	/* kmod_point.skip */
+
+void kmod_stop(int kmod, int stop, const struct kmod_point *at, pid_t tid);
+/* It is held, within @ms. */
+bool kmod_is_stopped(int kmod, int stop, unsigned int ms);
+/* It has come by at least @nr times, within @ms. */
+bool kmod_has_passed(int kmod, int stop, unsigned int nr, unsigned int ms);
+/* Let it go; false if that came too late, or nobody was held. */
+bool kmod_go(int kmod, int stop);
+void kmod_unstop(int kmod, int stop);
+
 #endif /* TESTS_VM_KMOD_H */
+

@@ -10,20 +10,17 @@
 #include <unistd.h>
 
 #include "bed.h"
+#include "dirty.h"
 #include "sys.h"
 
 #define SLOT		1
 #define PAGE		70	/* one in the midst of the slot */
-#define MAX_PAGES	2048UL
 #define MAX_WRITE	0x10000UL
 #define GUEST_PAGES	64UL
 #define MIGRATIONS	20
 #define NR_LAYOUTS	4
 
-/* How the VMM harvests. */
-enum mode { GET, CLEAR, INITIALLY_SET, NR_MODES };
-
-static const char *const modes[NR_MODES] = { "get", "clear", "initially set" };
+static const char *const modes[NR_LOG_MODES] = { "get", "clear", "initially set" };
 
 /* The odd ones are not aligned to the words of the log, nor to 2M. */
 static const struct layout {
@@ -42,50 +39,13 @@ static struct bed bed;
 static struct mem mem;
 
 /* What is tested now. */
-static enum mode mode;
+static enum log_mode mode;
 static const struct layout *layout;
 static char title[64];
 static uint64_t base;		/* of the slot, gpa */
 static size_t pages;
 
 #define T(text)		"%s: " text, title
-
-/* Pages of a slot. */
-struct set {
-	uint64_t words[MAX_PAGES / 64];
-};
-
-static bool set_has(const struct set *set, size_t page)
-{
-	return set->words[page / 64] >> (page % 64) & 1;
-}
-
-static void set_add(struct set *set, size_t page, size_t nr)
-{
-	for (; nr; page++, nr--)
-		set->words[page / 64] |= 1ULL << (page % 64);
-}
-
-static struct set set_of(size_t page, size_t nr)
-{
-	struct set set = { 0 };
-
-	set_add(&set, page, nr);
-	return set;
-}
-
-static bool set_is(struct set got, struct set want)
-{
-	size_t page;
-
-	for (page = 0; page < MAX_PAGES; page++) {
-		if (set_has(&got, page) == set_has(&want, page))
-			continue;
-		diag("page %zu: logged is %d", page, set_has(&got, page));
-		return false;
-	}
-	return true;
-}
 
 static void vm_enable(uint32_t cap, uint64_t arg)
 {
@@ -103,33 +63,11 @@ static int log_switch(int slot, bool on)
 		       on ? KVM_MEM_LOG_DIRTY_PAGES : 0);
 }
 
-static int log_get(int slot, struct set *set)
-{
-	struct kvm_dirty_log log = { .slot = slot, .dirty_bitmap = set->words };
-
-	*set = set_of(0, 0);
-	return sys(ioctl(bed.vm.fd, KVM_GET_DIRTY_LOG, &log));
-}
-
-static int log_clear(int slot, size_t first, size_t nr, struct set *set)
-{
-	struct kvm_clear_dirty_log log = {
-		.slot = slot, .first_page = first, .num_pages = nr,
-		.dirty_bitmap = set->words + first / 64,
-	};
-
-	return sys(ioctl(bed.vm.fd, KVM_CLEAR_DIRTY_LOG, &log));
-}
-
 static struct set harvest(int slot)
 {
-	struct set set;
-	int ret = log_get(slot, &set);
+	struct set set = { 0 };
 
-	if (!ret && mode != GET)
-		ret = log_clear(slot, 0, pages, &set);
-	if (ret)
-		bail("log of slot %d: %d", slot, ret);
+	log_harvest(&bed.vm, mode, slot, pages, set.words);
 	return set;
 }
 
@@ -163,17 +101,13 @@ static int write_page(size_t page, unsigned int flags)
 /* The engine has written all before anything is logged. */
 static void begin(void)
 {
-	uint64_t cap = KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
-		       (mode == INITIALLY_SET ? KVM_DIRTY_LOG_INITIALLY_SET : 0);
-
 	base = layout->gpa;
 	pages = layout->pages;
 	snprintf(title, sizeof(title), "%s, %s", modes[mode], layout->name);
 	mem_new(&mem, pages * PAGE_4K, base % PAGE_2M, MAP_PRIVATE | MAP_ANON, -1);
 	must(madvise(mem.hva, mem.size, layout->advice));
 	bed_open(&bed);
-	if (mode != GET)
-		vm_enable(KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, cap);
+	log_set_mode(&bed.vm, mode);
 	vm_map(&bed.vm, SLOT, base, &mem);
 	is(dma_fill(bed.dma, base, mem.size, GEN(1)), 0, T("engine writes"));
 }
@@ -198,9 +132,9 @@ static void for_all(void (*run)(void))
 {
 	size_t i;
 
-	for (i = 0; i < NR_MODES * NR_LAYOUTS; i++) {
-		mode = i % NR_MODES;
-		layout = &layouts[i / NR_MODES];
+	for (i = 0; i < NR_LOG_MODES * NR_LAYOUTS; i++) {
+		mode = i % NR_LOG_MODES;
+		layout = &layouts[i / NR_LOG_MODES];
 		run();
 	}
 }
@@ -283,11 +217,11 @@ static void check_on(unsigned int level)
 
 	told_begin(&told, bed.dma);
 	is(log_switch(SLOT, true), 0, T("on"));
-	if (mode != INITIALLY_SET) {
+	if (mode != LOG_INITIALLY_SET) {
 		ok(told_covers(&told, base, mem.size), T("on: importer was told"));
 		ok(none_is_writable(0, pages), T("on: write access is gone"));
 	}
-	ok(set_is(harvest(SLOT), set_of(0, mode == INITIALLY_SET ? pages : 0)),
+	ok(set_is(harvest(SLOT), set_of(0, mode == LOG_INITIALLY_SET ? pages : 0)),
 	   T("on: the first harvest"));
 	ok(none_is_writable(0, pages), T("on: all is protected"));
 	is(ktdp_level(bed.tdp, page_gpa(3)), level, T("on: leaves stay"));
@@ -339,20 +273,20 @@ static void check_slots(void)
 /* Two words in the middle, then the short last one. */
 static void check_partial(void)
 {
-	struct set all = set_of(0, layout->pages), rest = set_of(0, 64), logged;
+	struct set all = set_of(0, layout->pages), rest = set_of(0, 64), logged = { 0 };
 	size_t last = layout->pages & -64UL;
 
-	if (mode == GET)
+	if (mode == LOG_GET)
 		return;
 	begin_logging();
 	is(dma_fill(bed.dma, base, mem.size, GEN(2)), 0, T("write all"));
-	is(log_clear(SLOT, 64, 128, &all), 0, T("clear some"));
+	is(log_clear(&bed.vm, SLOT, 64, 128, all.words), 0, T("clear some"));
 	ok(none_is_writable(64, 128), T("protected"));
 	set_add(&rest, 192, pages - 192);
-	ok(!log_get(SLOT, &logged) && set_is(logged, rest), T("the others stay"));
+	ok(!log_get(&bed.vm, SLOT, logged.words) && set_is(logged, rest), T("the others stay"));
 	is(dma_fill(bed.dma, base, mem.size, GEN(3)), 0, T("write all again"));
-	ok(!log_get(SLOT, &logged) && set_is(logged, all), T("all is logged"));
-	is(log_clear(SLOT, last, pages - last, &all), 0, T("clear the end"));
+	ok(!log_get(&bed.vm, SLOT, logged.words) && set_is(logged, all), T("all is logged"));
+	is(log_clear(&bed.vm, SLOT, last, pages - last, all.words), 0, T("clear the end"));
 	ok(none_is_writable(last, pages - last), T("protected"));
 	ok(set_is(harvest(SLOT), set_of(0, last)), T("the rest"));
 	ok(none_is_writable(0, pages), T("none is left"));
@@ -378,7 +312,7 @@ static struct writer {
 	bool stop;
 	unsigned int seed, phase;
 	int error;
-	unsigned int wrote[MAX_PAGES];
+	unsigned int wrote[SET_PAGES];
 
 	/* the harvester's: pages that must have been logged, and were not */
 	unsigned long harvests, due, lost;
@@ -538,11 +472,11 @@ static bool migrate(unsigned int seed, unsigned char *copy)
 
 static void test_migrate(void)
 {
-	static unsigned char copy[MAX_PAGES * PAGE_4K];
+	static unsigned char copy[SET_PAGES * PAGE_4K];
 	unsigned int i, equal = 0, busy = 0;
 
 	for (i = 0; i < MIGRATIONS; i++) {
-		mode = i % NR_MODES;
+		mode = i % NR_LOG_MODES;
 		layout = &layouts[i % NR_LAYOUTS];
 		begin();
 		is(log_switch(SLOT, true), 0, T("migrate"));

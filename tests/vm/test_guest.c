@@ -5,6 +5,8 @@
  */
 #include <unistd.h>
 
+#include "nested.h"
+#include "smm.h"
 #include "tap.h"
 #include "vm.h"
 
@@ -96,10 +98,61 @@ static void test_spin(void)
 	end();
 }
 
+/* Two address spaces, different memory at the same place. */
+static void test_smm(void)
+{
+	struct mem hidden;
+	struct smm smm;
+
+	begin(LOW);
+	smm_open(&smm, &vm);
+	mem_small(&hidden, SIZE);
+	vm_map(&vm, VM_SMM_SLOT(1), LOW, &hidden);
+	is(guest_fill(&vm, LOW, SIZE, GEN), 0, "guest fills");
+	is(smm_fill(&smm, LOW, SIZE, ~GEN << 32), 0, "SMM fills");
+	ok(mem_check(mem.hva, LOW, SIZE, GEN), "the guest's memory");
+	ok(mem_check(hidden.hva, LOW, SIZE, ~GEN << 32), "SMM's memory");
+	is(smm_touch(&smm, LOW, SIZE), 0, "SMM touches");
+	is(guest_check(&vm, LOW, SIZE, GEN), 0, "guest goes on");
+	vm_unmap(&vm, VM_SMM_SLOT(1));
+	ok(smm_touch(&smm, LOW, SIZE), "SMM touches what is not there");
+	end();
+	smm_close(&smm);
+	mem_free(&hidden);
+}
+
+static void test_nested_as(bool paging, const char *how)
+{
+	struct nested nested;
+
+	begin(HIGH);
+	nested_open(&nested, &vm, paging);
+	is(nested_fill(&nested, HIGH, SIZE, GEN), 0, "L2 fills, %s", how);
+	ok(mem_check(mem.hva, HIGH + NESTED_SHIFT, SIZE, GEN),
+	   "host reads what it wrote at its own address");
+	is(nested_check(&nested, HIGH, SIZE, GEN), 0, "L2 finds it right");
+	is(guest_check(&vm, HIGH, SIZE, GEN), 1, "which L1 has elsewhere");
+	is(guest_fill(&vm, HIGH, SIZE, GEN), 0, "L1 fills");
+	is(nested_check(&nested, HIGH, SIZE, GEN), 1, "L2 sees that");
+	is(nested_touch(&nested, HIGH, SIZE), 0, "L2 touches");
+	is(nested_touch(&nested, 2 * PAGE_1G - NESTED_SHIFT, SIZE), 2,
+	   "and not what L1 does not give it");
+	end();
+	nested_close(&nested);
+}
+
+static void test_nested(void)
+{
+	test_nested_as(true, "nested paging");
+	test_nested_as(false, "shadow paging");
+}
+
 static const struct tap_case cases[] = {
 	{ "low", test_low },
 	{ "high", test_high },
 	{ "call", test_call },
+	{ "smm", test_smm },
+	{ "nested", test_nested },
 	{ "gap", test_gap },
 	{ "spin", test_spin },
 };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "vm.h"
 
-#include <asm/processor-flags.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -11,18 +10,6 @@
 
 #include "guest.h"
 #include "tap.h"
-
-/* Layout of slot 0; GPA 0 stays empty so that a null pointer shows. */
-#define BOOT_PML4	0x1000
-#define BOOT_PDPT	0x2000
-#define BOOT_CODE	0x3000
-#define BOOT_STACK_END	0x5000
-
-#define PTE_TABLE	0x27	/* present, writable, user, accessed */
-#define PTE_LEAF	0xe7	/* and dirty, large */
-
-#define EFER_LME	(1U << 8)
-#define EFER_LMA	(1U << 10)
 
 #define CPUID_ENTRIES	128
 
@@ -58,14 +45,14 @@ void vm_unmap(struct vm *vm, int id)
 
 static void vm_load_guest(struct vm *vm)
 {
-	uint64_t *pml4 = vm->boot.hva + BOOT_PML4;
-	uint64_t *pdpt = vm->boot.hva + BOOT_PDPT;
+	uint64_t *pml4 = vm->boot.hva + VM_BOOT_PML4;
+	uint64_t *pdpt = vm->boot.hva + VM_BOOT_PDPT;
 	uint64_t i;
 
-	pml4[0] = BOOT_PDPT | PTE_TABLE;
+	pml4[0] = VM_BOOT_PDPT | VM_PTE_TABLE;
 	for (i = 0; i < 512; i++)
-		pdpt[i] = i << 30 | PTE_LEAF;
-	memcpy(vm->boot.hva + BOOT_CODE, guest_code, guest_code_end - guest_code);
+		pdpt[i] = i << 30 | VM_PTE_LEAF;
+	memcpy(vm->boot.hva + VM_BOOT_CODE, guest_code, guest_code_end - guest_code);
 }
 
 void vm_open(struct vm *vm)
@@ -109,10 +96,10 @@ static void vm_set_long_mode(struct vm *vm)
 	sregs.ds = data;
 	sregs.es = data;
 	sregs.ss = data;
-	sregs.cr0 = X86_CR0_PE | X86_CR0_ET | X86_CR0_WP | X86_CR0_PG;
-	sregs.cr3 = BOOT_PML4;
+	sregs.cr0 = VM_CR0;
+	sregs.cr3 = VM_BOOT_PML4;
 	sregs.cr4 = X86_CR4_PAE;
-	sregs.efer = EFER_LME | EFER_LMA;
+	sregs.efer = VM_EFER;
 	must(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs));
 }
 
@@ -150,8 +137,8 @@ static void guest_start(struct vm *vm, const char *op, uint64_t gpa,
 			uint64_t end, uint64_t gen, uint64_t stride)
 {
 	struct kvm_regs regs = {
-		.rip = BOOT_CODE + (op - guest_code),
-		.rsp = BOOT_STACK_END,
+		.rip = VM_BOOT_CODE + (op - guest_code),
+		.rsp = VM_BOOT_STACK_END,
 		.rflags = X86_EFLAGS_FIXED,
 		.rsi = gpa,
 		.rdx = end,
@@ -162,8 +149,15 @@ static void guest_start(struct vm *vm, const char *op, uint64_t gpa,
 	must(ioctl(vm->vcpu, KVM_SET_REGS, &regs));
 }
 
-/* 0 on HLT, -errno, or 1000 + exit reason. */
-static int guest_enter(struct vm *vm)
+/* What an exit leaves half done must not be done by the next entry. */
+static void vm_finish(struct vm *vm)
+{
+	vm->run->immediate_exit = 1;
+	ioctl(vm->vcpu, KVM_RUN, 0);
+	vm->run->immediate_exit = 0;
+}
+
+int vm_run(struct vm *vm)
 {
 	int ret;
 
@@ -172,8 +166,11 @@ static int guest_enter(struct vm *vm)
 	} while (ret == -EINTR && !__atomic_load_n(&vm->stop, __ATOMIC_ACQUIRE));
 	if (ret)
 		return ret;
-	return vm->run->exit_reason == KVM_EXIT_HLT ? 0 :
-	       1000 + (int)vm->run->exit_reason;
+	if (vm->run->exit_reason == KVM_EXIT_HLT)
+		return 0;
+	ret = 1000 + (int)vm->run->exit_reason;
+	vm_finish(vm);
+	return ret;
 }
 
 static int guest_do(struct vm *vm, const char *op, uint64_t gpa, size_t size,
@@ -183,7 +180,7 @@ static int guest_do(struct vm *vm, const char *op, uint64_t gpa, size_t size,
 	int ret;
 
 	guest_start(vm, op, gpa, gpa + size, gen, stride);
-	ret = guest_enter(vm);
+	ret = vm_run(vm);
 	if (ret)
 		return ret;
 	must(ioctl(vm->vcpu, KVM_GET_REGS, &regs));
@@ -212,6 +209,11 @@ int guest_call(struct vm *vm, uint64_t gpa)
 	return guest_do(vm, guest_op_call, gpa, 0, 0, 0);
 }
 
+int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t log)
+{
+	return guest_do(vm, guest_op_time, gpa, size, log, PAGE_4K);
+}
+
 static void vm_kick(int sig)
 {
 	(void)sig;
@@ -219,7 +221,7 @@ static void vm_kick(int sig)
 
 static void *vm_spin_thread(void *arg)
 {
-	return (void *)(intptr_t)guest_enter(arg);
+	return (void *)(intptr_t)vm_run(arg);
 }
 
 void vm_spin(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen)

@@ -10,6 +10,7 @@
  * the guest's memory is the test's to choose.
  */
 
+#include <asm/processor-flags.h>
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -20,6 +21,18 @@
 
 #define VM_BOOT_SLOT	0
 #define VM_BOOT_SIZE	0x6000UL
+
+/* Layout of slot 0; GPA 0 stays empty so that a null pointer shows. */
+#define VM_BOOT_PML4		0x1000
+#define VM_BOOT_PDPT		0x2000
+#define VM_BOOT_CODE		0x3000
+#define VM_BOOT_STACK_END	0x5000
+
+/* The guest's mode, and the entries of its page tables. */
+#define VM_EFER		0x500	/* LME, LMA */
+#define VM_CR0		(X86_CR0_PE | X86_CR0_ET | X86_CR0_WP | X86_CR0_PG)
+#define VM_PTE_TABLE	0x27	/* present, writable, user, accessed */
+#define VM_PTE_LEAF	0xe7	/* and dirty, large */
 
 struct vm {
 	int kvm;
@@ -54,6 +67,11 @@ int guest_fill(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
 int guest_check(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
 int guest_touch(struct vm *vm, uint64_t gpa, size_t size);
 int guest_call(struct vm *vm, uint64_t gpa);
+/* As guest_touch(), and the TSC ticks that each page took, as words at @log. */
+int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t log);
+
+/* Enter the guest as its registers say: 0 on HLT, or as above. */
+int vm_run(struct vm *vm);
 
 /* The guest fills the range again and again, in a thread, until stopped. */
 void vm_spin(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
