@@ -31,6 +31,30 @@ struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id)
 	return NULL;
 }
 
+/**
+ * ktdp_exports_try_each() - call a function for all exported TDPs
+ * @fn: returns how much it found or did, and is told how much is left to do
+ * @nr: stop when that much is done
+ *
+ * Context: any that may take a mutex if it is free, reclaim too.
+ * Return: the sum; 0 if the list is being changed.
+ */
+unsigned long ktdp_exports_try_each(ktdp_export_fn fn, unsigned long nr)
+{
+	struct kvm_exported_tdp *tdp;
+	unsigned long done = 0;
+	int i;
+
+	if (!mutex_trylock(&ktdp_exports_lock))
+		return 0;
+	hash_for_each(ktdp_exports, i, tdp, node) {
+		if (done < nr)
+			done += fn(tdp, nr - done);
+	}
+	mutex_unlock(&ktdp_exports_lock);
+	return done;
+}
+
 typedef void (*ktdp_mirror_op)(struct ktdp_mirror *mirror, u64 start, u64 end,
 			       struct ktdp_zap *zap);
 

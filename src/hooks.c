@@ -306,8 +306,8 @@ static int __init ktdp_hook_find_function(struct ktdp_hook *hook)
 	/* The parser writes to what it is given. */
 	strscpy(name, hook->name, sizeof(name));
 	ret = ftrace_set_filter(&hook->ops, name, strlen(name), 1);
-	if (!ret)
-		return 0;
+	if (!ret || ret == -ENOMEM)
+		return ret;
 	pr_err("this kernel's kvm has no function %s to hook: error %d\n",
 	       hook->name, ret);
 	return -ENOENT;

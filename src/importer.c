@@ -68,6 +68,9 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 	 * that sees the importer, or the importer sees the entry cleared.
 	 */
 	smp_mb();
+	/* What memory pressure took while nobody was there. */
+	if (xchg(&tdp->shrunk, false))
+		ktdp_seed(tdp);
 	return 0;
 }
 

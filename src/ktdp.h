@@ -81,6 +81,7 @@ struct kvm_exported_tdp {
 	struct llist_head free_list;	/* detached, readers gone */
 	struct work_struct free_work;
 	atomic_long_t nr_freed;		/* of mirror.nr_linked */
+	bool shrunk;			/* zapped, see shrink.c */
 
 	struct {
 		atomic64_t importers;
@@ -109,10 +110,19 @@ void ktdp_export_zap_all(struct kvm_exported_tdp *tdp);
 void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st);
 struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id);
 
+typedef unsigned long (*ktdp_export_fn)(struct kvm_exported_tdp *tdp,
+					unsigned long nr);
+unsigned long ktdp_exports_try_each(ktdp_export_fn fn, unsigned long nr);
+
+/* shrink.c */
+int ktdp_shrink_init(void);
+void ktdp_shrink_exit(void);
+
 /* pool.c */
 int ktdp_pool_init(struct kvm_exported_tdp *tdp);
 void ktdp_pool_exit(struct kvm_exported_tdp *tdp);
 int __ktdp_pool_topup(struct kvm_exported_tdp *tdp);
+unsigned long ktdp_pool_drain(struct kvm_exported_tdp *tdp, unsigned long nr);
 void ktdp_pool_free_zapped(struct kvm_exported_tdp *tdp, struct ktdp_zap *zap);
 int ktdp_pool_module_init(void);
 void ktdp_pool_module_exit(void);

@@ -28,12 +28,17 @@ static int __init ktdp_init(void)
 	ret = ktdp_hooks_init();
 	if (ret)
 		goto err_pfn_exit;
-	ret = ktdp_chardev_init();
+	ret = ktdp_shrink_init();
 	if (ret)
 		goto err_hooks_exit;
+	ret = ktdp_chardev_init();
+	if (ret)
+		goto err_shrink_exit;
 	pr_info("version " KTDP_VERSION "\n");
 	return 0;
 
+err_shrink_exit:
+	ktdp_shrink_exit();
 err_hooks_exit:
 	ktdp_hooks_exit();
 err_pfn_exit:
@@ -46,6 +51,7 @@ err_pool_exit:
 static void __exit ktdp_exit(void)
 {
 	ktdp_chardev_exit();
+	ktdp_shrink_exit();
 	ktdp_hooks_exit();
 	ktdp_pfn_exit();
 	ktdp_pool_module_exit();

@@ -151,23 +151,34 @@ int ktdp_pool_init(struct kvm_exported_tdp *tdp)
 	return 0;
 }
 
+/* Free what is in reserve, @nr tables at most.  Return: how many. */
+unsigned long ktdp_pool_drain(struct kvm_exported_tdp *tdp, unsigned long nr)
+{
+	struct ktdp_mirror *mirror = &tdp->mirror;
+	struct ktdp_table *table;
+	unsigned long freed;
+
+	for (freed = 0; freed < nr; freed++) {
+		raw_spin_lock(&mirror->lock);
+		table = ktdp_mirror_pool_get(mirror);
+		raw_spin_unlock(&mirror->lock);
+		if (!table)
+			break;
+		ktdp_table_free(table);
+	}
+	return freed;
+}
+
 /* The mirror is empty, and nobody can fill it any more. */
 void ktdp_pool_exit(struct kvm_exported_tdp *tdp)
 {
 	struct ktdp_mirror *mirror = &tdp->mirror;
-	struct ktdp_table *table;
 
 	rcu_barrier();
 	flush_work(&tdp->free_work);
 	WARN_ON_ONCE(mirror->nr_linked != atomic_long_read(&tdp->nr_freed));
 
-	raw_spin_lock(&mirror->lock);
-	while ((table = ktdp_mirror_pool_get(mirror))) {
-		raw_spin_unlock(&mirror->lock);
-		ktdp_table_free(table);
-		raw_spin_lock(&mirror->lock);
-	}
-	raw_spin_unlock(&mirror->lock);
+	ktdp_pool_drain(tdp, ULONG_MAX);
 	if (mirror->root) {
 		WARN_ON_ONCE(mirror->root->nr_present);
 		ktdp_table_free(mirror->root);

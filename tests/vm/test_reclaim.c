@@ -266,6 +266,69 @@ static void test_compact(void)
 	end();
 }
 
+#define TABLES	16	/* windows of 2M that the guest touches a page of */
+
+static void shrink(void)
+{
+	int i;
+
+	/* Twice: what is zapped is freed by and by. */
+	for (i = 0; i < 2; i++) {
+		if (sys_write("/proc/sys/vm/drop_caches", "2"))
+			bail("slabs cannot be shrunk");
+		usleep(200000);
+	}
+}
+
+static void touch_windows(void)
+{
+	int i, wrong = 0;
+
+	for (i = 0; i < TABLES; i++)
+		wrong += guest_fill(&bed.vm, GPA + i * PAGE_2M, PAGE_4K, GEN(1)) != 0;
+	is(wrong, 0, "shrink: the guest writes here and there");
+}
+
+static int check_windows(void)
+{
+	int i, wrong = 0;
+
+	for (i = 0; i < TABLES; i++)
+		wrong += dma_check(bed.dma, GPA + i * PAGE_2M, PAGE_4K, GEN(1)) != 0;
+	return wrong;
+}
+
+/* The host wants its memory back: also that of tables, if nobody uses them. */
+static void test_shrink(void)
+{
+	struct kvm_tdp_stats st;
+
+	mem_small(&mem, TABLES * PAGE_2M);
+	begin();
+	touch_windows();
+	st = ktdp_stats(bed.tdp);
+	ok(st.leaves[0] >= TABLES, "shrink: they are in the table");
+	ok(st.table_pages > TABLES, "shrink: which has grown");
+	shrink();
+	is(ktdp_stats(bed.tdp).leaves[0], st.leaves[0],
+	   "shrink: a table that has an importer stays");
+
+	is(dma_detach(bed.dma), 0, "shrink: the importer goes");
+	shrink();
+	st = ktdp_stats(bed.tdp);
+	is(st.leaves[0], 0, "shrink: the table is emptied");
+	is(st.table_pages, 1, "shrink: all but its root is given back");
+	is(st.pool_pages, 0, "shrink: the reserve too");
+
+	is(dma_attach(bed.dma, bed.tdp, 0), 0, "shrink: an importer comes");
+	ok(ktdp_stats(bed.tdp).leaves[0] >= TABLES,
+	   "shrink: it finds what KVM has mapped");
+	is(check_windows(), 0, "shrink: and reads it");
+	is(dma_stats(bed.dma).faults, 0, "shrink: without a fault");
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "shrink: all works");
+	end();
+}
+
 static const struct tap_case cases[] = {
 	{ "pageout", test_pageout },
 	{ "pageout_prefaulted", test_pageout_prefaulted },
@@ -274,6 +337,7 @@ static const struct tap_case cases[] = {
 	{ "file", test_file },
 	{ "ksm", test_ksm },
 	{ "compact", test_compact },
+	{ "shrink", test_shrink },
 };
 
 int main(int argc, char **argv)

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory pressure: the table pages of idle TDPs are given back, those in reserve
+ * too.  Idle is one that has no importer: its table is zapped, and what KVM has
+ * mapped is copied anew when an importer comes.  One with importers is left
+ * alone, for how much they use it does not show.
+ */
+
+#include "ktdp.h"
+
+#include <linux/shrinker.h>
+
+static bool ktdp_shrink_is_idle(const struct kvm_exported_tdp *tdp)
+{
+	return !atomic64_read(&tdp->stat.importers);
+}
+
+static unsigned long ktdp_shrink_tables(const struct kvm_exported_tdp *tdp)
+{
+	return READ_ONCE(tdp->mirror.nr_linked) - atomic_long_read(&tdp->nr_freed);
+}
+
+static unsigned long ktdp_shrink_count_one(struct kvm_exported_tdp *tdp,
+					   unsigned long nr)
+{
+	if (!ktdp_shrink_is_idle(tdp))
+		return 0;
+	return READ_ONCE(tdp->mirror.nr_pool) + ktdp_shrink_tables(tdp);
+}
+
+/*
+ * An importer that registers meanwhile is told like any other.  What is zapped
+ * is free when RCU and a worker are done.
+ */
+static unsigned long ktdp_shrink_one(struct kvm_exported_tdp *tdp,
+				     unsigned long nr)
+{
+	unsigned long freed, tables;
+
+	if (!ktdp_shrink_is_idle(tdp))
+		return 0;
+	freed = ktdp_pool_drain(tdp, nr);
+	tables = ktdp_shrink_tables(tdp);
+	if (freed < nr && tables) {
+		freed += tables;
+		WRITE_ONCE(tdp->shrunk, true);
+		ktdp_export_zap_all(tdp);
+	}
+	return freed;
+}
+
+static unsigned long ktdp_shrink_count(struct shrinker *shrinker,
+				       struct shrink_control *sc)
+{
+	return ktdp_exports_try_each(ktdp_shrink_count_one, ULONG_MAX);
+}
+
+static unsigned long ktdp_shrink_scan(struct shrinker *shrinker,
+				      struct shrink_control *sc)
+{
+	return ktdp_exports_try_each(ktdp_shrink_one, sc->nr_to_scan) ?:
+	       SHRINK_STOP;
+}
+
+static struct shrinker ktdp_shrinker = {
+	.count_objects = ktdp_shrink_count,
+	.scan_objects = ktdp_shrink_scan,
+	.seeks = DEFAULT_SEEKS,
+};
+
+int __init ktdp_shrink_init(void)
+{
+	return register_shrinker(&ktdp_shrinker, "kvm_tdp");
+}
+
+void ktdp_shrink_exit(void)
+{
+	unregister_shrinker(&ktdp_shrinker);
+}
