@@ -42,4 +42,9 @@ bench:
 	scripts/deps test
 	scripts/bench
 
-.PHONY: all modules cli install clean unit uapi static test demo bench
+# MINUTES, and the SEED of a run to repeat.
+stress:
+	scripts/deps test
+	scripts/stress $(or $(MINUTES),2) $(SEED)
+
+.PHONY: all modules cli install clean unit uapi static test demo bench stress

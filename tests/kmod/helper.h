@@ -77,6 +77,7 @@ struct test_stop {
  * @page: what mmap maps; constant
  * @importers: see there
  * @stops: see there
+ * @watch: see watch.c; NULL: not armed
  */
 struct test_file {
 	struct mutex lock;	/* not held while fault runs */
@@ -85,6 +86,7 @@ struct test_file {
 	struct page *page;
 	struct test_importer importers[KTDP_TEST_IMPORTERS];
 	struct test_stop stops[KTDP_TEST_STOPS];
+	struct test_watch *watch;
 };
 
 static inline struct kvm_tdp_fault_type test_access(u32 access)
@@ -118,6 +120,7 @@ int test_poke(struct test_file *tf, struct ktdp_test_poke *poke);
 /* kvmwalk.c */
 int test_kvm_map(struct ktdp_test_kvm_map *map);
 int test_encrypt(const struct ktdp_test_encrypt *encrypt);
+struct file *test_vm_file(int fd);
 
 /* bench.c */
 int test_bench(struct test_file *tf, struct ktdp_test_bench *bench);
@@ -125,5 +128,9 @@ int test_bench(struct test_file *tf, struct ktdp_test_bench *bench);
 /* stop.c */
 int test_stop(struct test_file *tf, struct ktdp_test_stop *arg);
 void test_stops_exit(struct test_file *tf);
+
+/* watch.c */
+int test_watch(struct test_file *tf, struct ktdp_test_watch *arg);
+void test_watch_exit(struct test_file *tf);
 
 #endif /* _KTDP_TEST_HELPER_H */

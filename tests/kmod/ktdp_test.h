@@ -316,6 +316,63 @@ struct ktdp_test_stop {
 	char symbol[KTDP_TEST_SYMBOL];
 };
 
+/* ktdp_test_watch.action */
+#define KTDP_TEST_WATCH_ARM	0	/* before there is a TDP fd of the VM */
+#define KTDP_TEST_WATCH_BEGIN	1	/* register, with a range to watch */
+#define KTDP_TEST_WATCH_SCAN	2	/* take what the table has; check all */
+#define KTDP_TEST_WATCH_DIRTY	3	/* what is held against the dirty log */
+#define KTDP_TEST_WATCH_END	4	/* unregister, hold nothing */
+#define KTDP_TEST_WATCH_DEAF	5	/* as if not told, up to the next SCAN */
+
+/* ktdp_test_watch.wrong: a translation was held ... */
+#define KTDP_TEST_WATCH_HOST	0	/* and the host had another page, or none */
+#define KTDP_TEST_WATCH_WRITE	1	/* to write, and the host's, or slot, was read-only */
+#define KTDP_TEST_WATCH_LATE	2	/* when the host was about to take the page */
+#define KTDP_TEST_WATCH_SLOT	3	/* and there was no memslot */
+#define KTDP_TEST_WATCH_CHANGED	4	/* and the table had another page */
+#define KTDP_TEST_WATCH_LOG	5	/* to write, and the page was not in the log */
+#define KTDP_TEST_WATCH_KINDS	6
+
+/**
+ * struct ktdp_test_watch - WATCH: an importer that checks what it was told
+ * @action: in: KTDP_TEST_WATCH_...
+ * @handle: in: BEGIN
+ * @vm_fd: in: BEGIN: the handle's VM, of the process that did ARM
+ * @first_kind: out: index in @wrong of the first thing found wrong
+ * @gfn: in: BEGIN, SCAN, DIRTY: first page
+ * @nr: in: pages; BEGIN: at most 65536
+ * @taken: out: translations taken
+ * @told: out: callbacks
+ * @dropped: out: translations that they made void
+ * @checks: out: comparisons
+ * @wrong: out: by KTDP_TEST_WATCH_HOST...; all 0 is what is expected
+ * @first_gfn: out: page of the first thing found wrong; 0: nothing was
+ * @first_held: out: the translation: address, bit 1 write
+ * @first_there: out: what the host, or the table, had; 0: nothing
+ * @first_taken: out: @told when it was taken
+ * @first_told: out: @told when it was found
+ *
+ * The counters go on from one BEGIN to the next.
+ */
+struct ktdp_test_watch {
+	__u32 action;
+	__u32 handle;
+	__s32 vm_fd;
+	__u32 first_kind;
+	__aligned_u64 gfn;
+	__aligned_u64 nr;
+	__aligned_u64 taken;
+	__aligned_u64 told;
+	__aligned_u64 dropped;
+	__aligned_u64 checks;
+	__aligned_u64 wrong[KTDP_TEST_WATCH_KINDS];
+	__aligned_u64 first_gfn;
+	__aligned_u64 first_held;
+	__aligned_u64 first_there;
+	__aligned_u64 first_taken;
+	__aligned_u64 first_told;
+};
+
 #define KTDP_TEST_GET		_IOWR('k', 0, struct ktdp_test_call)
 #define KTDP_TEST_PUT		_IOWR('k', 1, struct ktdp_test_call)
 #define KTDP_TEST_REGISTER	_IOWR('k', 2, struct ktdp_test_call)
@@ -330,5 +387,6 @@ struct ktdp_test_stop {
 #define KTDP_TEST_KVM_MAP	_IOWR('k', 11, struct ktdp_test_kvm_map)
 #define KTDP_TEST_STOP		_IOWR('k', 12, struct ktdp_test_stop)
 #define KTDP_TEST_ENCRYPT	_IOWR('k', 13, struct ktdp_test_encrypt)
+#define KTDP_TEST_WATCH		_IOWR('k', 16, struct ktdp_test_watch)
 
 #endif /* _KTDP_TEST_H */

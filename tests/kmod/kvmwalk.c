@@ -208,7 +208,8 @@ static int walk_vm(struct kvm *kvm, struct ktdp_test_kvm_map *map)
 	return ret;
 }
 
-static struct file *vm_file(int fd)
+/* The file of a VM, referenced; its private_data is the struct kvm. */
+struct file *test_vm_file(int fd)
 {
 	struct file *file = fget(fd);
 
@@ -227,7 +228,7 @@ int test_kvm_map(struct ktdp_test_kvm_map *map)
 
 	if (!map->nr || map->as_id >= KVM_ADDRESS_SPACE_NUM)
 		return -EINVAL;
-	file = vm_file(map->vm_fd);
+	file = test_vm_file(map->vm_fd);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	ret = walk_vm(file->private_data, map);
@@ -237,7 +238,7 @@ int test_kvm_map(struct ktdp_test_kvm_map *map)
 
 int test_encrypt(const struct ktdp_test_encrypt *encrypt)
 {
-	struct file *file = vm_file(encrypt->vm_fd);
+	struct file *file = test_vm_file(encrypt->vm_fd);
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 	struct kvm *kvm;

@@ -26,6 +26,7 @@ union test_arg {
 	struct ktdp_test_stop stop;
 	struct ktdp_test_kvm_map kvm_map;
 	struct ktdp_test_encrypt encrypt;
+	struct ktdp_test_watch watch;
 };
 
 struct kvm_tdp_fd *test_handle(struct test_file *tf, u32 handle)
@@ -69,9 +70,13 @@ static int test_put(struct test_file *tf, struct ktdp_test_call *call)
 }
 
 static int test_locked(struct test_file *tf, unsigned int cmd,
-		       struct ktdp_test_call *call)
+		       union test_arg *arg)
 {
+	struct ktdp_test_call *call = &arg->call;
+
 	switch (cmd) {
+	case KTDP_TEST_WATCH:
+		return test_watch(tf, &arg->watch);
 	case KTDP_TEST_GET:
 		return test_get(tf, call);
 	case KTDP_TEST_PUT:
@@ -114,7 +119,7 @@ static int test_execute(struct test_file *tf, unsigned int cmd,
 	}
 
 	mutex_lock(&tf->lock);
-	ret = test_locked(tf, cmd, &arg->call);
+	ret = test_locked(tf, cmd, arg);
 	mutex_unlock(&tf->lock);
 	return ret;
 }
@@ -187,6 +192,7 @@ static int test_release(struct inode *inode, struct file *file)
 
 	mutex_lock(&tf->lock);
 	test_stops_exit(tf);
+	test_watch_exit(tf);
 	for (handle = 0; handle < KTDP_TEST_HANDLES; handle++) {
 		if (tf->handles[handle])
 			test_handle_close(tf, handle);

@@ -9,7 +9,7 @@
  */
 extern const char guest_code[], guest_code_end[];
 extern const char guest_op_fill[], guest_op_check[], guest_op_touch[];
-extern const char guest_op_call[], guest_op_spin[], guest_op_time[];
+extern const char guest_op_call[], guest_op_spin[], guest_op_time[], guest_op_copy[];
 
 /* The handler of SMIs (smm.h), and a guest that runs a guest (nested.h). */
 extern const char guest_smm[], guest_smm_end[];

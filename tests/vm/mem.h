@@ -15,6 +15,9 @@
 #ifndef MADV_COLLAPSE		/* newer than Debian 12's libc */
 #define MADV_COLLAPSE	25
 #endif
+#ifndef MADV_SOFT_OFFLINE	/* the same */
+#define MADV_SOFT_OFFLINE	101
+#endif
 
 struct mem {
 	void *hva;

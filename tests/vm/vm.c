@@ -105,7 +105,7 @@ static void vm_set_long_mode(struct vm *vm)
 
 void vm_add_vcpu(struct vm *vm)
 {
-	vm->vcpu = must(ioctl(vm->fd, KVM_CREATE_VCPU, 0));
+	vm->vcpu = must(ioctl(vm->fd, KVM_CREATE_VCPU, vm->vcpu_id));
 	vm->run_size = must(ioctl(vm->kvm, KVM_GET_VCPU_MMAP_SIZE, 0));
 	vm->run = mmap(NULL, vm->run_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		       vm->vcpu, 0);
@@ -202,6 +202,11 @@ int guest_check(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen)
 int guest_touch(struct vm *vm, uint64_t gpa, size_t size)
 {
 	return guest_do(vm, guest_op_touch, gpa, size, 0, PAGE_4K);
+}
+
+int guest_copy(struct vm *vm, uint64_t gpa, size_t size, uint64_t to)
+{
+	return guest_do(vm, guest_op_copy, gpa, size, to, 8);
 }
 
 int guest_call(struct vm *vm, uint64_t gpa)

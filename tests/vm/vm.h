@@ -38,6 +38,7 @@ struct vm {
 	int kvm;
 	int fd;
 	int vcpu;		/* -1: none yet */
+	int vcpu_id;
 	struct kvm_run *run;
 	size_t run_size;
 	struct mem boot;
@@ -67,6 +68,8 @@ int guest_fill(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
 int guest_check(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen);
 int guest_touch(struct vm *vm, uint64_t gpa, size_t size);
 int guest_call(struct vm *vm, uint64_t gpa);
+/* Copy what is there to @to. */
+int guest_copy(struct vm *vm, uint64_t gpa, size_t size, uint64_t to);
 /* As guest_touch(), and the TSC ticks that each page took, as words at @log. */
 int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t log);
 

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "bed.h"
+#include "stress.h"
+#include "uffd.h"
+
+struct arena arenas[NR_ARENAS] = {
+	[ARENA_SMALL] = { .name = "small", .nr = 512 },
+	[ARENA_THP] = { .name = "THP", .nr = 1024 },
+	[ARENA_SHMEM] = { .name = "shmem", .nr = 512 },
+	[ARENA_HUGETLB] = { .name = "hugetlb", .nr = 1024 },
+	[ARENA_UFFD] = { .name = "userfaultfd", .nr = 128 },
+	[ARENA_KSM] = { .name = "KSM", .nr = 256 },
+	[ARENA_POISON] = { .name = "poison", .nr = 64 },
+};
+
+int stress_uffd;
+time_t stress_began;
+
+#define ARENA_SPACE	(8UL << 20)
+
+static void arena_map(struct arena *arena, size_t size)
+{
+	switch (arena->kind) {
+	case ARENA_THP:
+		mem_thp(&arena->mem, size);
+		break;
+	case ARENA_SHMEM:
+		mem_memfd(&arena->mem, size);
+		break;
+	case ARENA_HUGETLB:
+		if (mem_hugetlb(&arena->mem, size, PAGE_2M))
+			bail("no 2M pages");
+		break;
+	case ARENA_UFFD:
+		mem_small(&arena->mem, size);
+		uffd_register(stress_uffd, &arena->mem,
+			      UFFDIO_REGISTER_MODE_MISSING |
+			      UFFDIO_REGISTER_MODE_WP);
+		break;
+	default:
+		mem_small(&arena->mem, size);
+	}
+}
+
+static void arena_init(struct arena *arena)
+{
+	size_t size = arena->nr * PAGE_4K, i;
+
+	arena_map(arena, size);
+	arena->gpa = GPA + arena->kind * ARENA_SPACE;
+	arena->scratch = mmap(NULL, size, PROT_NONE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	arena->pages = calloc(arena->nr, sizeof(*arena->pages));
+	if (!arena->pages || arena->scratch == MAP_FAILED)
+		bail("out of memory");
+	/* Not yet written: zero is right. */
+	for (i = 0; i < arena->nr; i++)
+		arena->pages[i].drops = 2;
+	pthread_mutex_init(&arena->lock, NULL);
+}
+
+void arenas_init(void)
+{
+	enum arena_kind kind;
+
+	stress_uffd = uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	for (kind = 0; kind < NR_ARENAS; kind++) {
+		arenas[kind].kind = kind;
+		arena_init(&arenas[kind]);
+	}
+}
+
+static void arena_count_drop(struct arena *arena, size_t first, size_t nr)
+{
+	for (; nr; first++, nr--)
+		__atomic_fetch_add(&arena->pages[first].drops, 1,
+				   __ATOMIC_SEQ_CST);
+}
+
+void arena_drop_begin(struct arena *arena, size_t first, size_t nr)
+{
+	arena_count_drop(arena, first, nr);
+}
+
+void arena_drop_end(struct arena *arena, size_t first, size_t nr)
+{
+	arena_count_drop(arena, first, nr);
+}
+
+void *arena_hva(const struct arena *arena, size_t page)
+{
+	return arena->mem.hva + page * PAGE_4K;
+}

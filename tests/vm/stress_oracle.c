@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who looks on: the watching importer of tests/kmod, the module's own verify.
+ */
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "bed.h"
+#include "stress.h"
+
+#define WATCH_STEP	128	/* pages */
+#define VERIFY_STEP	(16UL << 20)
+
+static const char * const watch_names[KTDP_TEST_WATCH_KINDS] = {
+	"the host has another page", "the host's page is read-only",
+	"told late, or not", "no memslot", "the table changed, untold",
+	"not in the dirty log",
+};
+
+static struct ktdp_test_watch watch_do(struct ward *ward, unsigned int action,
+				       uint64_t gfn)
+{
+	struct ktdp_test_watch watch = {
+		.action = action, .gfn = gfn, .nr = WATCH_STEP,
+	};
+
+	kmod_do(ward->kmod, KTDP_TEST_WATCH, &watch);
+	return watch;
+}
+
+void watch_collect(struct ward *ward)
+{
+	struct ktdp_test_watch watch = watch_do(ward, KTDP_TEST_WATCH_END, 0);
+	int kind;
+
+	count(FIG_WATCH_TAKEN, watch.taken);
+	count(FIG_WATCH_TOLD, watch.told);
+	count(FIG_WATCH_DROPPED, watch.dropped);
+	count(FIG_WATCH_CHECKS, watch.checks);
+	for (kind = 0; kind < KTDP_TEST_WATCH_KINDS; kind++) {
+		count(FIG_BAD_WATCH, watch.wrong[kind]);
+		if (watch.wrong[kind])
+			diag("%s: watch: %s: %llu", ward->name,
+			     watch_names[kind], watch.wrong[kind]);
+	}
+	if (watch.first_gfn)
+		diag("%s: watch: first: %s: gfn %#llx, held %#llx, there %#llx, taken at %llu, now %llu",
+		     ward->name, watch_names[watch.first_kind], watch.first_gfn,
+		     watch.first_held, watch.first_there, watch.first_taken,
+		     watch.first_told);
+}
+
+void *storm_watch(void *arg)
+{
+	struct worker *worker = arg;
+	struct dice *dice = &worker->dice;
+	unsigned int action;
+	struct arena *arena;
+	struct ward *ward;
+	uint64_t gfn;
+
+	while (stress_step(worker)) {
+		ward = &wards[dice_roll(dice, NR_VMS)];
+		gfn = hot_choose(dice, &arena) / WATCH_STEP * WATCH_STEP;
+		gfn += ward_place(ward, arena, dice)->gpa / PAGE_4K;
+		action = dice_one_in(dice, 8) ? KTDP_TEST_WATCH_DIRTY :
+						KTDP_TEST_WATCH_SCAN;
+		pthread_rwlock_rdlock(&ward->lock);
+		watch_do(ward, action, gfn);
+		pthread_rwlock_unlock(&ward->lock);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static void verify_judge(struct ward *ward, const struct kvm_tdp_verify *verify)
+{
+	uint64_t bad = verify->stale + verify->excess + verify->no_slot +
+		       verify->reserved + verify->kvm + verify->counters;
+
+	count(FIG_VERIFIES, 1);
+	count(FIG_VERIFY_PAGES, verify->pages);
+	count(FIG_VERIFY_UNDECIDED, verify->undecided);
+	count(FIG_BAD_VERIFY, bad);
+	if (bad)
+		diag("%s: verify: stale %llu, excess %llu, no slot %llu, reserved %llu, KVM %llu, counters %llu; first at %#llx",
+		     ward->name, verify->stale, verify->excess, verify->no_slot,
+		     verify->reserved, verify->kvm, verify->counters,
+		     verify->first_bad);
+}
+
+static void verify_range(struct ward *ward, uint64_t gpa, uint64_t size)
+{
+	struct kvm_tdp_verify verify = {
+		.size = sizeof(verify), .gpa = gpa, .length = size,
+	};
+	int ret;
+
+	do {
+		ret = sys(ioctl(ward->tdp, KVM_TDP_VERIFY, &verify));
+	} while ((!ret && verify.length) || ret == -EINTR);
+	if (ret) {
+		diag("%s: verify: %d", ward->name, ret);
+		count(FIG_BAD_ERRNO, 1);
+	}
+	verify_judge(ward, &verify);
+}
+
+void verify_all(struct ward *ward)
+{
+	verify_range(ward, 0, 1UL << 47);
+}
+
+void *storm_verify(void *arg)
+{
+	struct worker *worker = arg;
+	struct ward *ward;
+	uint64_t gpa;
+
+	while (stress_step(worker)) {
+		ward = &wards[dice_roll(&worker->dice, NR_VMS)];
+		gpa = GPA + dice_roll(&worker->dice, WATCH_SIZE / VERIFY_STEP) *
+			    VERIFY_STEP;
+		pthread_rwlock_rdlock(&ward->lock);
+		if (dice_one_in(&worker->dice, 8))
+			verify_all(ward);
+		else
+			verify_range(ward, gpa, VERIFY_STEP);
+		pthread_rwlock_unlock(&ward->lock);
+		usleep(20000);
+	}
+	return NULL;
+}
