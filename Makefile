@@ -35,6 +35,10 @@ test:
 	scripts/deps test
 	tests/run
 
+test-debug test-debug-kcsan: test-%:
+	scripts/deps debug
+	tests/run --kernel $*
+
 demo:
 	scripts/demo
 
@@ -47,4 +51,5 @@ stress:
 	scripts/deps test
 	scripts/stress $(or $(MINUTES),2) $(SEED)
 
-.PHONY: all modules cli install clean unit uapi static test demo bench stress
+.PHONY: all modules cli install clean unit uapi static test test-debug \
+	test-debug-kcsan demo bench stress

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every allocation fails: each call is made with its first, second, third ...
+ * allocation failing, until it gets by without.  It answers ENOMEM, or makes do;
+ * it leaves nothing behind; and what it was made on can be used afterwards.
+ *
+ * Needs a kernel with CONFIG_FAULT_INJECTION.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bed.h"
+#include "guest.h"
+#include "kmod.h"
+#include "sys.h"
+#include "uapi.h"
+
+#define NTH_MAX		500	/* allocations of one call */
+
+/* Few pages, for each is an allocation, in two tables. */
+#define FEW		(4 * PAGE_4K)
+#define FEW_GPA		(GPA + PAGE_2M - FEW / 2)
+#define DEBUGFS		"/sys/kernel/debug/"
+
+static struct bed bed;
+static struct mem mem;
+static int kmod, handle, nth_fd, made;
+
+static void nth_set(unsigned int n)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%u", n);
+
+	if (pwrite(nth_fd, text, len, 0) != len)
+		bail("fail-nth: errno %d", errno);
+}
+
+/* Whether the allocation has failed; none will from here on. */
+static bool nth_end(void)
+{
+	char text[16] = "";
+
+	if (pread(nth_fd, text, sizeof(text) - 1, 0) <= 0)
+		bail("fail-nth: errno %d", errno);
+	nth_set(0);
+	return !atoi(text);
+}
+
+static void nth_open(void)
+{
+	/* Each failure would leave a call trace in the log. */
+	static const struct {
+		const char *path, *value;
+	} knobs[] = {
+		{ DEBUGFS "failslab/verbose", "0" },
+		{ DEBUGFS "failslab/ignore-gfp-wait", "N" },
+		{ DEBUGFS "fail_page_alloc/verbose", "0" },
+		{ DEBUGFS "fail_page_alloc/min-order", "0" },
+		{ DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N" },
+		{ DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
+		if (sys_write(knobs[i].path, knobs[i].value))
+			bail("no fault injection: %s", knobs[i].path);
+	}
+	nth_fd = must(open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC));
+}
+
+struct call {
+	const char *name;
+	int (*make)(void);	/* 0 or -errno */
+	void (*undo)(void);	/* what a call that succeeded has done */
+	void (*prepare)(void);	/* lets no allocation fail */
+};
+
+static int make(const struct call *call, unsigned int n)
+{
+	if (call->prepare)
+		call->prepare();
+	nth_set(n);
+	return call->make();
+}
+
+static void done_with(const struct call *call, int ret)
+{
+	if (!ret && call->undo)
+		call->undo();
+}
+
+/* With allocation @n failing; false: it makes less than that. */
+static bool call_nth(const struct call *call, unsigned int n, unsigned int *wrong,
+		     unsigned int *refused)
+{
+	int fds = uapi_free_fd(), ret, again;
+	bool failed;
+
+	ret = make(call, n);
+	failed = nth_end();
+	if (failed && ret && ret != -ENOMEM) {
+		diag("%s: %d when allocation %u fails", call->name, ret, n);
+		(*wrong)++;
+	}
+	*refused += failed && ret;
+	done_with(call, ret);
+	if (uapi_free_fd() != fds) {
+		diag("%s: a descriptor is left when allocation %u fails",
+		     call->name, n);
+		(*wrong)++;
+	}
+	again = make(call, 0);
+	done_with(call, again);
+	if (again) {
+		diag("%s: %d after allocation %u has failed", call->name, again, n);
+		(*wrong)++;
+	}
+	return failed;
+}
+
+static void test_call(const struct call *call)
+{
+	unsigned int n = 1, wrong = 0, refused = 0;
+
+	while (n < NTH_MAX && call_nth(call, n, &wrong, &refused))
+		n++;
+	is(wrong, 0, "%s: fails as it should, or not", call->name);
+	ok(n < NTH_MAX, "%s: %u allocations, %u of them needed",
+	   call->name, n - 1, refused);
+}
+
+static void undo_fd(void)
+{
+	close(made);
+}
+
+static int make_open(void)
+{
+	made = open("/dev/kvm_tdp", O_RDWR | O_CLOEXEC);
+	return made < 0 ? -errno : 0;
+}
+
+/* A VM's first TDP fd: hooks, notifier, table. */
+static int make_first(void)
+{
+	made = ktdp_create(bed.vm.fd, 1);
+	return made < 0 ? made : 0;
+}
+
+static int make_second(void)
+{
+	made = ktdp_create(bed.vm.fd, 0);
+	return made < 0 ? made : 0;
+}
+
+static int make_info(void)
+{
+	struct kvm_tdp_info info;
+
+	return ktdp_info(bed.tdp, &info);
+}
+
+static int make_prefault(void)
+{
+	return ktdp_prefault(bed.tdp, FEW_GPA, FEW, ACC_W);
+}
+
+static void undo_prefault(void)
+{
+	must(madvise(mem.hva, mem.size, MADV_DONTNEED));
+}
+
+static int make_map(void)
+{
+	struct kvm_tdp_run runs[4];
+	struct kvm_tdp_map map = {
+		.size = sizeof(map), .length = PAGE_1G,
+		.runs = (uintptr_t)runs, .nr_runs = 4,
+	};
+
+	return sys(ioctl(bed.tdp, KVM_TDP_READ_MAP, &map));
+}
+
+static int make_verify(void)
+{
+	struct kvm_tdp_verify verify = {
+		.size = sizeof(verify), .gpa = GPA, .length = mem.size,
+	};
+
+	return sys(ioctl(bed.tdp, KVM_TDP_VERIFY, &verify));
+}
+
+static int make_attach(void)
+{
+	return dma_attach(bed.dma, bed.tdp, 0);
+}
+
+static void undo_attach(void)
+{
+	dma_detach(bed.dma);
+}
+
+static int make_register(void)
+{
+	return kmod_register(kmod, handle, 0);
+}
+
+static void undo_register(void)
+{
+	kmod_unregister(kmod, handle, 0);
+}
+
+static int make_fault(void)
+{
+	return kmod_fault(kmod, handle, GPA / PAGE_4K, KTDP_TEST_WRITE);
+}
+
+/* To set registers is an allocation, too. */
+static void prepare_guest(void)
+{
+	struct kvm_regs regs = {
+		.rip = VM_BOOT_CODE + (guest_op_fill - guest_code),
+		.rsp = VM_BOOT_STACK_END,
+		.rflags = 2,	/* always set */
+		.rsi = FEW_GPA,
+		.rdx = FEW_GPA + FEW,
+		.rdi = 8,
+	};
+
+	must(ioctl(bed.vm.vcpu, KVM_SET_REGS, &regs));
+}
+
+/* KVM fails with ENOMEM, or with EFAULT for a page of the host: its affair. */
+static int make_guest(void)
+{
+	int ret = vm_run(&bed.vm);
+
+	return ret ? -ENOMEM : 0;
+}
+
+static const struct call calls[] = {
+	{ "open", make_open, undo_fd, NULL },
+	{ "first TDP fd", make_first, undo_fd, NULL },
+	{ "second TDP fd", make_second, undo_fd, NULL },
+	{ "info", make_info, NULL, NULL },
+	{ "prefault", make_prefault, undo_prefault, NULL },
+	{ "map", make_map, NULL, NULL },
+	{ "verify", make_verify, NULL, NULL },
+	{ "register", make_register, undo_register, NULL },
+	{ "fault", make_fault, undo_prefault, NULL },
+	{ "guest", make_guest, undo_prefault, prepare_guest },
+};
+
+static const struct call call_attach = { "attach", make_attach, undo_attach, NULL };
+
+static void test_calls(void)
+{
+	size_t i;
+
+	mem_small(&mem, 4 * PAGE_2M);
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	kmod = kmod_open();
+	handle = must(kmod_get(kmod, bed.tdp));
+	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		test_call(&calls[i]);
+	is(dma_detach(bed.dma), 0, "the engine detaches");
+	test_call(&call_attach);
+	is(dma_attach(bed.dma, bed.tdp, 0), 0, "the engine attaches");
+	ok(bed_works(&bed, GPA, mem.hva, PAGE_2M, 2), "all works");
+	ok(ktdp_counts_agree(bed.tdp), "leaves are counted");
+	kmod_put(kmod, handle);
+	close(kmod);
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
+static const struct tap_case cases[] = {
+	{ "calls", test_calls },
+};
+
+int main(int argc, char **argv)
+{
+	nth_open();
+	return RUN_CASES(cases, argc, argv);
+}
