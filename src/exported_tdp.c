@@ -59,27 +59,48 @@ typedef void (*ktdp_mirror_op)(struct ktdp_mirror *mirror, u64 start, u64 end,
 			       struct ktdp_zap *zap);
 
 /*
- * Take access away from [@start, @end), and return when every importer knows.
+ * Take access away from [@start, @end), piece by piece lest the lock be held for
+ * long: nothing comes back, or whoever brings it back knows why it may.
  *
  * Nothing found is not enough to stay silent: another CPU may have cleared the
- * same entries and not yet have told the importers.  Then tell them here too,
- * rather than wait.
+ * same entries and not yet have told the importers.  So what is cleared is
+ * announced under the same hold of the lock.  Return: whether to tell them, and
+ * then to take the announcement back.
+ */
+static bool ktdp_export_clear(struct kvm_exported_tdp *tdp, u64 start, u64 end,
+			      ktdp_mirror_op op, struct ktdp_zap *zap)
+{
+	bool announced = false;
+	u64 next;
+
+	end = min(end, ktdp_gfn_end(tdp->mirror.fmt.level));
+	for (; start < end; start = next) {
+		next = ktdp_mirror_piece_end(start, end);
+		raw_spin_lock(&tdp->mirror.lock);
+		op(&tdp->mirror, start, next, zap);
+		/* Acquire: zero means that the callbacks have returned, see below. */
+		if (!announced &&
+		    (zap->end || (next == end &&
+				  atomic_read_acquire(&tdp->notifying)))) {
+			atomic_inc(&tdp->notifying);
+			announced = true;
+		}
+		raw_spin_unlock(&tdp->mirror.lock);
+	}
+	return announced;
+}
+
+/*
+ * Take access away, and return when every importer knows: those that another
+ * CPU is about to tell are told here too, rather than waited for.
  */
 static void ktdp_export_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 			       ktdp_mirror_op op)
 {
 	struct ktdp_zap zap = {};
 
-	raw_spin_lock(&tdp->mirror.lock);
-	op(&tdp->mirror, start, end, &zap);
-	/* Acquire: zero means that the callbacks have returned, see below. */
-	if (!zap.end && !atomic_read_acquire(&tdp->notifying)) {
-		raw_spin_unlock(&tdp->mirror.lock);
+	if (!ktdp_export_clear(tdp, start, end, op, &zap))
 		return;
-	}
-	atomic_inc(&tdp->notifying);
-	raw_spin_unlock(&tdp->mirror.lock);
-
 	if (zap.end) {
 		start = min(start, zap.start);
 		end = max(end, zap.end);

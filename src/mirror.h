@@ -79,6 +79,25 @@ static inline unsigned int ktdp_mirror_need(const struct ktdp_mirror *mirror)
 	return mirror->fmt.level - 1;
 }
 
+/* Entries that a zap or write-protect changes under one hold of the lock. */
+#define KTDP_PIECE_ENTRIES	64
+
+/*
+ * Where to stop in [@start, @end): the largest entries that fit at @start, as
+ * many as may be, all in one table.
+ */
+static inline u64 ktdp_mirror_piece_end(u64 start, u64 end)
+{
+	int level = KTDP_LEVEL_4K;
+
+	while (level < KTDP_MAX_LEVEL && !(start & ktdp_level_mask(level + 1)) &&
+	       end - start >= ktdp_level_pages(level + 1))
+		level++;
+	end = min(end & ~ktdp_level_mask(level),
+		  (start | ktdp_level_mask(level + 1)) + 1);
+	return min(end, start + KTDP_PIECE_ENTRIES * ktdp_level_pages(level));
+}
+
 void ktdp_mirror_account(struct ktdp_table *table, int level, u64 old, u64 new);
 int ktdp_mirror_map(struct ktdp_mirror *mirror, u64 gfn, int level, u64 pfn,
 		    bool writable);

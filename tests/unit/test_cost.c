@@ -175,6 +175,37 @@ static void test_edges(void)
 	is(three.wrprot, one.wrprot + 4, "write-protect of 3 TiB: four more");
 }
 
+/* As the module does it: one hold of the lock for each piece. */
+static void test_pieces(void)
+{
+	u64 start = 8 * TIB + 1, end = 9 * TIB - 1, next, before, most = 0;
+	struct ktdp_zap zap = { .end = 0 };
+	unsigned int pieces = 0;
+
+	setup();
+	populate(8 * TIB, 9 * TIB);
+	raw_spin_lock(&mirror.lock);
+	for (; start < end; start = next) {
+		next = ktdp_mirror_piece_end(start, end);
+		if (next <= start || next > end)
+			bail("the piece at %#llx ends at %#llx", start, next);
+		before = env.set_entry_calls;
+		ktdp_mirror_zap(&mirror, start, next, &zap);
+		most = max(most, env.set_entry_calls - before);
+		pieces++;
+	}
+	is(start, end, "the pieces end where the range does");
+	is(nr_leaves(), 2, "the first and the last page are left");
+	/* With a last entry that empties its table, and that the ones above. */
+	ok(most <= KTDP_PIECE_ENTRIES + 3, "%llu changes in a piece at most", most);
+	/* Below the root two edges of three levels, a table's entries in eight. */
+	ok(pieces <= 2 * 3 * 8 + 1, "%u pieces", pieces);
+	ktdp_mirror_zap(&mirror, 0, ~0ULL, &zap);
+	raw_spin_unlock(&mirror.lock);
+	is(free_list(zap.detached), mirror.nr_linked, "all tables are freed");
+	teardown();
+}
+
 /* One change for each page that changes, and one for each table. */
 static void window_is(u64 gfn, bool writable, int want, u64 changes,
 		      const char *what)
@@ -215,5 +246,6 @@ int main(void)
 	test_window();
 	test_aligned();
 	test_edges();
+	test_pieces();
 	return done();
 }
