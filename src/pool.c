@@ -14,6 +14,13 @@
 /* Filled up to; a fault takes at most KTDP_MAX_LEVEL - 1. */
 #define KTDP_POOL_TARGET	8
 
+/*
+ * A table can be done without: rather than have the OOM killer look for a victim,
+ * in the VM's memcg that would be the VM, a fault fails.
+ */
+#define KTDP_GFP	(GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_RETRY_MAYFAIL | \
+			 __GFP_NOWARN)
+
 static struct kmem_cache *ktdp_table_cache;
 
 u64 ktdp_table_hpa(const struct ktdp_table *table)
@@ -35,10 +42,10 @@ static struct ktdp_table *ktdp_table_alloc(struct ktdp_mirror *mirror)
 	struct ktdp_table *table;
 	struct page *page;
 
-	table = kmem_cache_zalloc(ktdp_table_cache, GFP_KERNEL);
+	table = kmem_cache_alloc(ktdp_table_cache, KTDP_GFP);
 	if (!table)
 		return NULL;
-	page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	page = alloc_page(KTDP_GFP);
 	if (!page) {
 		kmem_cache_free(ktdp_table_cache, table);
 		return NULL;
