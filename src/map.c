@@ -86,12 +86,15 @@ static bool ktdp_map_steps(struct ktdp_map_iter *it, unsigned int room)
 
 static int ktdp_map_batch(struct ktdp_map_iter *it, unsigned int room)
 {
+	bool more;
+
 	it->nr = 0;
-	while (ktdp_map_steps(it, room)) {
+	do {
+		more = ktdp_map_steps(it, room);
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
-	}
+	} while (more);
 	return 0;
 }
 
