@@ -160,9 +160,9 @@ static int engine_access(struct dma_engine *engine,
 		raw_spin_unlock(&engine->lock);
 
 		if (ret == -EIO)
-			pr_err_ratelimited("gpa %#llx: reserved bits set in level %d entry %#llx\n",
-					   access->gpa, fault.level,
-					   fault.entry);
+			/* The entry has a host address, the log has readers. */
+			pr_err_ratelimited("gpa %#llx: reserved bits set in a level %d entry\n",
+					   access->gpa, fault.level);
 		if (ret != -ENXIO)
 			return ret;
 

@@ -153,6 +153,8 @@ static long dma_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return -EFAULT;
 	if (size < ioctl->min_size)
 		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 
 	ret = copy_struct_from_user(&kernel, ioctl->size, user, size);
 	if (ret)
