@@ -10,6 +10,11 @@
  * is of a time when the leaf was there and the host was not about to take the
  * page: if they differ, it is wrong.  KVM's slots_lock is held meanwhile, so
  * that no memslot is half changed, and no dirty log half harvested.
+ *
+ * Who unmaps memory takes the VMA away first, and then holds mmap_lock for read
+ * only while he invalidates and clears the page tables: in between, the host
+ * seems to have nothing there.  So what is found wrong is looked at once more,
+ * with mmap_lock had for write: then nobody is in the midst of that.
  */
 
 #include <linux/hmm.h>
@@ -34,6 +39,7 @@ enum ktdp_wrong {
 struct ktdp_verify {
 	struct kvm_exported_tdp *tdp;
 	struct kvm_tdp_verify *arg;
+	bool alone;		/* nobody is to be in the midst of munmap() */
 	int vcpu;		/* whose table of KVM's is looked at; -1: none */
 	u64 leaves[KTDP_MAX_LEAF_LEVEL];	/* looked at */
 	unsigned long pfns[KTDP_ENTRIES];	/* of a window, from HMM */
@@ -82,6 +88,18 @@ static u64 ktdp_verify_spte(const struct ktdp_verify *v, u64 gfn, int *level)
 	return ktdp_spte_is_leaf(spte, walk.level) ? spte : 0;
 }
 
+static int ktdp_verify_lock(const struct ktdp_verify *v, struct mm_struct *mm)
+{
+	int ret;
+
+	if (!v->alone)
+		return mmap_read_lock_killable(mm);
+	ret = mmap_write_lock_killable(mm);
+	if (!ret)
+		mmap_write_downgrade(mm);
+	return ret;
+}
+
 /* What the host has at @hva now; nothing is faulted in.  0, -EBUSY, -EINTR. */
 static int ktdp_verify_snapshot(const struct ktdp_verify *v, unsigned long seq,
 				unsigned long hva, unsigned long *pfns,
@@ -98,7 +116,7 @@ static int ktdp_verify_snapshot(const struct ktdp_verify *v, unsigned long seq,
 	int ret;
 
 	memset(pfns, 0, nr * sizeof(*pfns));
-	if (mmap_read_lock_killable(mm))
+	if (ktdp_verify_lock(v, mm))
 		return -EINTR;
 	ret = hmm_range_fault(&range);
 	mmap_read_unlock(mm);
@@ -214,6 +232,7 @@ static int ktdp_verify_page(struct ktdp_verify *v, u64 gfn)
 	unsigned int tries;
 	int ret;
 
+	v->alone = false;
 	for (tries = 0; tries < KTDP_VERIFY_TRIES; tries++) {
 		if (tries > KTDP_VERIFY_SPINS)
 			schedule_timeout_killable(1);
@@ -221,11 +240,14 @@ static int ktdp_verify_page(struct ktdp_verify *v, u64 gfn)
 			return -EINTR;
 		ret = ktdp_verify_try(v, gfn);
 		mutex_unlock(&kvm->slots_lock);
-		if (ret != -EBUSY)
-			return ret;
+		if (ret != -EBUSY && (ret <= 0 || v->alone))
+			break;
+		v->alone = ret > 0 || v->alone;
 		v->arg->retries++;
+		ret = KTDP_WRONG_UNDECIDED;
 	}
-	return KTDP_WRONG_UNDECIDED;
+	v->alone = false;
+	return ret;
 }
 
 static void ktdp_verify_count(struct kvm_tdp_verify *arg, u64 gfn,
