@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * usage: stress [MINUTES [SEED]]
+ * usage: stress [MINUTES [SEED [SLOWNESS]]]
  *
- * The storm, see stress.h.  The same seed gives each thread the same sequence
+ * The storm, see stress.h.  In a run that is long enough everything that can
+ * happen has to happen; on a slow machine it goes on until then, up to twice as
+ * long.  The same seed gives each thread the same sequence
  * of acts; how the threads meet is up to the scheduler.
  */
 #include <signal.h>
@@ -18,15 +20,19 @@
 
 #define PATIENCE	60	/* s; what hangs is told from what is slow */
 #define REPORT		30000	/* ms */
+#define SCHED		"/sys/kernel/debug/sched/"
+#define LONG		120	/* s; enough for everything to happen */
 
-static uint64_t stress_end;
+unsigned int stress_slowness = 1;
+
+static bool *stress_ended;	/* shared with the nursery */
 static struct worker workers[32];
 static void *(*runs[32])(void *worker);
 static size_t nr_workers;
 
-static bool stress_over(void)
+bool stress_over(void)
 {
-	return sys_now() >= stress_end;
+	return __atomic_load_n(stress_ended, __ATOMIC_RELAXED);
 }
 
 bool stress_step(struct worker *worker)
@@ -40,6 +46,17 @@ static void on_sigbus(int sig, siginfo_t *info, void *context)
 {
 	if (info->si_code != BUS_MCEERR_AR && info->si_code != BUS_MCEERR_AO)
 		_exit(3);
+}
+
+/*
+ * Whoever is woken comes soon: threads meet more often, and nobody waits long for
+ * the workers that end KVM's grace periods.  A debug kernel would do nothing else.
+ */
+static void sched_hurry(void)
+{
+	sys_write(SCHED "latency_ns", "3000000");
+	sys_write(SCHED "min_granularity_ns", "500000");
+	sys_write(SCHED "wakeup_granularity_ns", "100000");
 }
 
 /* No thread maps memory later: there may be holes where the arenas are. */
@@ -83,6 +100,7 @@ static void add_all(void)
 	add("memory 1", storm_memory, NULL);
 	add("slots 0", storm_slots, &wards[0]);
 	add("slots 1", storm_slots, &wards[1]);
+	add("drill", storm_drill, NULL);
 	add("fds", storm_fds, NULL);
 	add("system", storm_system, NULL);
 	add("race 0", race_fault, &wards[0]);
@@ -94,7 +112,7 @@ static void add_all(void)
 /* What others wait for comes first, and who only looks on last. */
 static int worker_nice(void *(*run)(void *worker))
 {
-	if (run == storm_slots || run == storm_memory)
+	if (run == storm_slots || run == storm_memory || run == storm_drill)
 		return -10;
 	return run == storm_watch || run == storm_verify ? 5 : 0;
 }
@@ -127,7 +145,7 @@ static void join_all(void)
 	size_t i;
 
 	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += PATIENCE;
+	end.tv_sec += PATIENCE * stress_slowness;
 	for (i = 0; i < nr_workers; i++)
 		if (pthread_timedjoin_np(workers[i].thread, NULL, &end))
 			bail("%s hangs", workers[i].name);
@@ -144,17 +162,35 @@ static void report(unsigned int seconds)
 				  figure(FIG_BAD_ERRNO)));
 }
 
-static void wait_for_end(uint64_t began)
+static bool all_done(void)
 {
-	uint64_t next = began + REPORT;
+	bool all = acts_all_done(memory_acts, nr_memory_acts);
 
-	while (!stress_over()) {
+	all &= acts_all_done(slot_acts, nr_slot_acts);
+	all &= acts_all_done(fd_acts, nr_fd_acts);
+	all &= acts_all_done(system_acts, nr_system_acts);
+	all &= host_all_done();
+	all &= figure_done(FIG_OOM_GROUP);
+	/* Of the machine it takes a debug kernel too long. */
+	all &= stress_slowness > 1 || figure_done(FIG_OOM);
+	all &= figure_done(FIG_MERGED) & figure_done(FIG_UNMERGED);
+	return all;
+}
+
+static void wait_for_end(unsigned int seconds)
+{
+	uint64_t began = sys_now(), length = seconds * 1000ULL, gone, next = REPORT;
+	bool all = seconds < LONG * stress_slowness;
+
+	while ((gone = sys_now() - began) < (all ? 1 : 2) * length) {
 		usleep(100000);
-		if (sys_now() < next)
+		if (gone < next)
 			continue;
-		report((next - began) / 1000);
+		report(gone / 1000);
 		next += REPORT;
+		all = all || (gone >= length && all_done());
 	}
+	__atomic_store_n(stress_ended, true, __ATOMIC_RELAXED);
 }
 
 /* The storm is over: all is as it was written, for everybody. */
@@ -185,6 +221,16 @@ static void judge(void)
 	   "there was something to find");
 }
 
+static void print_all(void)
+{
+	figures_print();
+	host_print();
+	act_print(memory_acts, nr_memory_acts);
+	act_print(slot_acts, nr_slot_acts);
+	act_print(fd_acts, nr_fd_acts);
+	act_print(system_acts, nr_system_acts);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned int seconds = argc > 1 ? atof(argv[1]) * 60 : 120;
@@ -193,34 +239,37 @@ int main(int argc, char **argv)
 	pthread_t handler;
 	int nr;
 
+	if (argc > 3)
+		stress_slowness = atoi(argv[3]);
 	diag("%u s, seed %llu", seconds, (unsigned long long)seed);
 	sigaction(SIGBUS, &act, NULL);
 	heap_settle();
+	if (stress_slowness == 1)
+		sched_hurry();
 	figures_init();
 	hot_init(seed);
 	sys_swap();
+	scarce_init();
 	stress_began = time(NULL);
-	nursery_start(seed, seconds);
+	stress_ended = sys_shared(sizeof(*stress_ended));
+	nursery_start(seed);
 	arenas_init();
 	for (nr = 0; nr < NR_VMS; nr++)
 		ward_open(&wards[nr], nr);
+	drill_open();
 	must(-pthread_create(&handler, NULL, storm_uffd, NULL));
-	stress_end = sys_now() + seconds * 1000ULL;
 	host_begin();
 	add_all();
 	start_all(seed);
-	wait_for_end(sys_now());
+	wait_for_end(seconds);
 	join_all();
 	ok(nursery_end(), "other VMMs came and went");
 	settle();
 	for (nr = 0; nr < NR_VMS; nr++)
 		ward_close(&wards[nr]);
 	judge();
-	figures_print();
-	host_print();
-	act_print(memory_acts, nr_memory_acts);
-	act_print(slot_acts, nr_slot_acts);
-	act_print(fd_acts, nr_fd_acts);
-	act_print(system_acts, nr_system_acts);
+	if (seconds >= LONG * stress_slowness)
+		ok(all_done(), "all that can happen has happened");
+	print_all();
 	return done();
 }

@@ -17,25 +17,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "dice.h"
 #include "ktdp.h"
 #include "kmod.h"
 #include "mem.h"
 #include "tap.h"
 #include "vm.h"
-
-/*
- * stress_dice.c: what a thread does next.  Of the same seed, the same step of
- * the same thread is always the same, whatever became of those before.
- */
-struct dice {
-	uint64_t state;
-};
-
-void dice_seed(struct dice *dice, uint64_t seed, unsigned int thread,
-	       uint64_t step);
-/* Below @sides. */
-uint64_t dice_roll(struct dice *dice, uint64_t sides);
-bool dice_one_in(struct dice *dice, uint64_t sides);
 
 /* stress_count.c: figures; shared with child processes */
 enum figure {
@@ -43,7 +30,8 @@ enum figure {
 	FIG_INVALIDATIONS, FIG_SENT, FIG_SLOT_CHANGES, FIG_SLOT_ZAPS, FIG_FAULTS,
 	FIG_SET, FIG_ZAPPED, FIG_EAGER, FIG_DROPS, FIG_SEEDED,
 	FIG_HARVESTS, FIG_LOGGED, FIG_TDP_FDS, FIG_IMPORTERS, FIG_VMMS, FIG_KILLS,
-	FIG_RELEASES, FIG_RMMODS, FIG_WATCH_TAKEN, FIG_WATCH_TOLD, FIG_WATCH_DROPPED,
+	FIG_RELEASES, FIG_OOM_GROUP, FIG_OOM, FIG_RMMODS, FIG_MERGED, FIG_UNMERGED,
+	 FIG_WATCH_TAKEN, FIG_WATCH_TOLD, FIG_WATCH_DROPPED,
 	FIG_WATCH_CHECKS, FIG_VERIFIES, FIG_VERIFY_PAGES, FIG_VERIFY_UNDECIDED,
 	/* all of these have to stay 0 */
 	FIG_BAD_WORDS, FIG_BAD_WATCH, FIG_BAD_VERIFY, FIG_BAD_LOG, FIG_BAD_ERRNO,
@@ -53,25 +41,31 @@ enum figure {
 void figures_init(void);
 void count(enum figure figure, uint64_t nr);
 uint64_t figure(enum figure figure);
+/* It is not 0; tells if it is. */
+bool figure_done(enum figure nr);
 /* What was counted by a table that is about to go. */
 void count_stats(int tdp);
 void figures_print(void);
+void table_row(const char *what, uint64_t value);
 
 /* stress_host.c: what the host's own counters say that it did */
 void host_begin(void);
 void host_print(void);
+/* All of it was done: memory was swapped, merged, split, migrated ... */
+bool host_all_done(void);
 
 /* An act of the storm, and how often it was done or refused. */
 struct act {
 	const char *name;
 	uint64_t done;
 	uint64_t refused;
+	int error;		/* the last */
 };
 
 /* Take down the result of an act: 0 or -errno. */
 void act_count(struct act *act, int ret);
 void act_print(const struct act *acts, size_t nr);
-/* None of them was refused always. */
+/* Each of them was done. */
 bool acts_all_done(const struct act *acts, size_t nr);
 
 /* stress_page.c: what a page may hold */
@@ -99,6 +93,7 @@ struct arena;
 
 void page_event(struct arena *arena, size_t nr, const char *who,
 		const char *what, int ret);
+void page_tell_history(const struct page *page);
 /* Have the page to oneself; false if somebody has it. */
 bool page_try(struct page *page);
 void page_leave(struct page *page);
@@ -138,6 +133,9 @@ struct arena {
 extern struct arena arenas[NR_ARENAS];
 extern int stress_uffd;
 extern time_t stress_began;
+
+/* How many times slower than a kernel without debugging this one is. */
+extern unsigned int stress_slowness;
 
 void arenas_init(void);
 /* Their content goes, in between or, of MADV_FREE, at any time later. */
@@ -191,6 +189,8 @@ void ward_detach(struct ward *ward);
 /* One of the places of an arena. */
 struct place *ward_place(struct ward *ward, const struct arena *arena,
 			 struct dice *dice);
+/* What was done to the page there, as a diagnostic. */
+void ward_tell(const struct ward *ward, uint64_t gpa);
 /* All slots where and as they were at first. */
 void ward_calm(struct ward *ward);
 
@@ -206,6 +206,7 @@ struct worker {
 	pthread_t thread;
 };
 
+bool stress_over(void);
 /* The next step; false when the storm is over. */
 bool stress_step(struct worker *worker);
 void *work_vcpu(void *worker);
@@ -217,6 +218,8 @@ void work_sweep(struct worker *worker);
 void *storm_memory(void *worker);
 void *storm_slots(void *worker);
 void *storm_fds(void *worker);
+void *storm_drill(void *worker);
+void drill_open(void);	/* before there are threads */
 void *storm_system(void *worker);
 void *storm_watch(void *worker);
 void *storm_verify(void *worker);
@@ -241,10 +244,26 @@ void *race_zap(void *worker);
 /* What watchers and verify have found, up to now. */
 void watch_collect(struct ward *ward);
 void verify_all(struct ward *ward);
+uint64_t verify_range(const char *who, int tdp, uint64_t gpa, uint64_t size);
 
 /* stress_nursery.c: a process that rears VMMs, and kills them */
-void nursery_start(uint64_t seed, unsigned int seconds);
+void nursery_start(uint64_t seed);
 /* True if it ended well. */
 bool nursery_end(void);
+
+/* stress_scarce.c */
+struct vmm;
+
+void scarce_init(void);
+/*
+ * Not while the whole machine is short: an act that asks for memory of one node,
+ * and for nothing less.  The kernel would log a failure.  True if one may.
+ */
+bool scarce_try(void);
+void scarce_leave(void);
+/* Memory is short until the host has begun to swap. */
+void scarce_swap(void);
+/* Until the OOM killer, of a @group or of the machine, has killed the VMM. */
+bool scarce_kill(struct vmm *vmm, bool group);
 
 #endif /* TESTS_VM_STRESS_H */

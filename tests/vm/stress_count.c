@@ -2,7 +2,9 @@
 #include "stress.h"
 
 #include <stdio.h>
-#include <sys/mman.h>
+#include <string.h>
+
+#include "sys.h"
 
 static const char * const figure_names[NR_FIGURES] = {
 	[FIG_WRITES] = "pages written (vCPUs, engines, host)",
@@ -27,6 +29,10 @@ static const char * const figure_names[NR_FIGURES] = {
 	[FIG_VMMS] = "other VMMs started",
 	[FIG_KILLS] = "VMMs killed",
 	[FIG_RELEASES] = "killed VMMs whose memory was reaped",
+	[FIG_OOM_GROUP] = "VMMs killed by the OOM killer, of a memory cgroup",
+	[FIG_OOM] = "VMMs killed by the OOM killer, of the machine",
+	[FIG_MERGED] = "pages seen merged",
+	[FIG_UNMERGED] = "pages unmerged again",
 	[FIG_RMMODS] = "attempts to unload the module",
 	[FIG_WATCH_TAKEN] = "watch: translations taken",
 	[FIG_WATCH_TOLD] = "watch: invalidations received",
@@ -46,10 +52,7 @@ static uint64_t *figures;
 
 void figures_init(void)
 {
-	figures = mmap(NULL, NR_FIGURES * sizeof(*figures),
-		       PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (figures == MAP_FAILED)
-		bail("no memory for the figures");
+	figures = sys_shared(NR_FIGURES * sizeof(*figures));
 }
 
 void count(enum figure figure, uint64_t nr)
@@ -60,6 +63,13 @@ void count(enum figure figure, uint64_t nr)
 uint64_t figure(enum figure figure)
 {
 	return __atomic_load_n(&figures[figure], __ATOMIC_RELAXED);
+}
+
+bool figure_done(enum figure nr)
+{
+	if (!figure(nr))
+		diag("%s: none", figure_names[nr]);
+	return figure(nr);
 }
 
 void count_stats(int tdp)
@@ -78,33 +88,43 @@ void count_stats(int tdp)
 	count(FIG_SEEDED, st.seeded);
 }
 
+/* As scripts/stress finds it, and as README.md has it. */
+void table_row(const char *what, uint64_t value)
+{
+	printf("stress: | %-60s | %12llu |\n", what, (unsigned long long)value);
+	fflush(stdout);
+}
+
 void figures_print(void)
 {
 	int i;
 
 	for (i = 0; i < NR_FIGURES; i++)
-		printf("stress: %-52s %12llu\n", figure_names[i],
-		       (unsigned long long)figure(i));
-	fflush(stdout);
+		table_row(figure_names[i], figure(i));
 }
 
 void act_count(struct act *act, int ret)
 {
 	__atomic_fetch_add(ret ? &act->refused : &act->done, 1, __ATOMIC_RELAXED);
+	if (ret)
+		__atomic_store_n(&act->error, ret, __ATOMIC_RELAXED);
 }
 
 void act_print(const struct act *acts, size_t nr)
 {
-	char what[64];
+	char what[96];
 	size_t i;
 
 	for (i = 0; i < nr; i++) {
-		snprintf(what, sizeof(what), "%s (and refused)", acts[i].name);
-		printf("stress: %-52s %12llu %9llu\n", what,
-		       (unsigned long long)acts[i].done,
-		       (unsigned long long)acts[i].refused);
+		if (acts[i].refused)
+			snprintf(what, sizeof(what), "%s (refused: %llu, %s)",
+				 acts[i].name,
+				 (unsigned long long)acts[i].refused,
+				 strerrorname_np(-acts[i].error));
+		else
+			snprintf(what, sizeof(what), "%s", acts[i].name);
+		table_row(what, acts[i].done);
 	}
-	fflush(stdout);
 }
 
 bool acts_all_done(const struct act *acts, size_t nr)
@@ -115,8 +135,8 @@ bool acts_all_done(const struct act *acts, size_t nr)
 	for (i = 0; i < nr; i++) {
 		if (acts[i].done)
 			continue;
-		diag("%s was never done, refused %llu times", acts[i].name,
-		     (unsigned long long)acts[i].refused);
+		diag("%s was never done, refused %llu times, with %d", acts[i].name,
+		     (unsigned long long)acts[i].refused, acts[i].error);
 		all = false;
 	}
 	return all;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "stress.h"
+#include "dice.h"
 
 /* splitmix64: every seed is as good as any other. */
-static uint64_t dice_next(struct dice *dice)
+uint64_t dice_next(struct dice *dice)
 {
 	uint64_t z = dice->state += 0x9e3779b97f4a7c15ULL;
 

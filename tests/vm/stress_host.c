@@ -3,15 +3,18 @@
 #include <string.h>
 
 #include "stress.h"
+#include "sys.h"
 
+/* All but the last, which is rare, must come. */
 static const char * const host_names[] = {
 	"pswpout", "pswpin", "pglazyfreed", "pgmigrate_success",
-	"compact_success", "thp_collapse_alloc", "thp_split_pmd",
-	"thp_migration_success", "cow_ksm", "numa_hint_faults", "numa_pages_migrated",
-	"drop_slab",
+	"compact_isolated", "thp_fault_alloc", "thp_collapse_alloc",
+	"thp_split_page", "thp_split_pmd", "cow_ksm", "numa_hint_faults",
+	"numa_pages_migrated", "oom_kill", "drop_slab", "thp_migration_success",
 };
 
 #define NR_HOST	(sizeof(host_names) / sizeof(host_names[0]))
+#define NR_MUST	(NR_HOST - 1)
 
 static unsigned long long host_before[NR_HOST];
 
@@ -37,8 +40,15 @@ void host_begin(void)
 {
 	size_t i;
 
+	/* Not every kernel has it on by itself. */
+	sys_write("/proc/sys/kernel/numa_balancing", "1");
 	for (i = 0; i < NR_HOST; i++)
 		host_before[i] = host_value(host_names[i]);
+}
+
+static unsigned long long host_change(size_t i)
+{
+	return host_value(host_names[i]) - host_before[i];
 }
 
 void host_print(void)
@@ -48,8 +58,20 @@ void host_print(void)
 
 	for (i = 0; i < NR_HOST; i++) {
 		snprintf(what, sizeof(what), "host: %s", host_names[i]);
-		printf("stress: %-52s %12llu\n", what,
-		       host_value(host_names[i]) - host_before[i]);
+		table_row(what, host_change(i));
 	}
-	fflush(stdout);
+}
+
+bool host_all_done(void)
+{
+	bool all = true;
+	size_t i;
+
+	for (i = 0; i < NR_MUST; i++) {
+		if (host_change(i))
+			continue;
+		diag("%s has not changed", host_names[i]);
+		all = false;
+	}
+	return all;
 }

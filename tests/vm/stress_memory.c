@@ -16,7 +16,8 @@
 
 #define MPOL_MF_MOVE	2
 #define MAX_PAGES	64
-#define MAX_POISONED	200	/* pages, which do not come back */
+#define MAP_TRIES	5000
+#define MAX_POISONED	1000	/* pages, which do not come back */
 
 /* Pages of an arena, as one would name them to the host. */
 struct piece {
@@ -106,25 +107,40 @@ static int do_protect_read(const struct piece *piece)
 	return do_protect(piece, PROT_READ);
 }
 
-/* The mapping goes and another comes, in two steps or in one. */
+/* A page of hugetlb that is gone, but held by who migrates it, is short a while. */
+static void *map_again(const struct piece *piece, int flags)
+{
+	const struct mem *mem = &piece->arena->mem;
+	int tries = MAP_TRIES;
+	void *hva;
+
+	do {
+		hva = mmap(piece->hva, piece->size, PROT_READ | PROT_WRITE,
+			   flags, mem->fd,
+			   mem->fd >= 0 ? piece->first * PAGE_4K : 0);
+	} while (hva == MAP_FAILED && errno == ENOMEM && --tries &&
+		 piece->arena->kind == ARENA_HUGETLB && !usleep(1000));
+	return hva;
+}
+
+/*
+ * The mapping goes and another comes, in two steps or in one.  Nobody else maps
+ * memory while there is a hole; NOREPLACE would tell.
+ */
 static int do_map(const struct piece *piece)
 {
 	const struct mem *mem = &piece->arena->mem;
 	int flags = mem->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+	int fixed = MAP_FIXED;
 	void *hva;
 
-	/* PROT_NONE keeps others out of the hole. */
 	if (dice_roll(piece->dice, 2)) {
-		hva = mmap(piece->hva, piece->size, PROT_NONE, MAP_FIXED |
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (hva == MAP_FAILED)
-			bail("mmap: errno %d", errno);
+		must(munmap(piece->hva, piece->size));
+		fixed = MAP_FIXED_NOREPLACE;
 	}
-	hva = mmap(piece->hva, piece->size, PROT_READ | PROT_WRITE,
-		   flags | MAP_FIXED, mem->fd,
-		   mem->fd >= 0 ? piece->first * PAGE_4K : 0);
+	hva = map_again(piece, flags | fixed);
 	if (hva == MAP_FAILED)
-		bail("mmap: errno %d", errno);
+		bail("mmap of %s: errno %d", piece->arena->name, errno);
 	if (piece->arena->kind == ARENA_THP)
 		return do_advice(piece, MADV_HUGEPAGE);
 	return flags & MAP_SHARED ? 0 : do_advice(piece, MADV_NOHUGEPAGE);
@@ -164,8 +180,11 @@ static int do_node(const struct piece *piece)
 		pages[i] = piece->hva + i * PAGE_4K;
 		nodes[i] = node;
 	}
-	ret = sys(syscall(SYS_move_pages, 0, piece->nr, pages, nodes, status,
-			  MPOL_MF_MOVE));
+	if (!scarce_try())
+		return -EBUSY;
+	ret = sys(syscall(SYS_move_pages, 0, piece->nr, pages, nodes,
+			  status, MPOL_MF_MOVE));
+	scarce_leave();
 	return ret < 0 ? ret : 0;
 }
 
@@ -175,24 +194,37 @@ static int do_uffd_protect(const struct piece *piece)
 			    true);
 }
 
+/* One page, of its own: the host's zero page cannot be had. */
+static int page_lose(const struct piece *piece, int advice)
+{
+	static unsigned int lost;
+	int ret;
+
+	if (__atomic_load_n(&lost, __ATOMIC_RELAXED) >= MAX_POISONED)
+		return -ENOSPC;
+	madvise(piece->hva, PAGE_4K, MADV_POPULATE_WRITE);
+	ret = sys(madvise(piece->hva, PAGE_4K, advice));
+	if (!ret)
+		__atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED);
+	return ret;
+}
+
 static int do_offline(const struct piece *piece)
 {
-	static unsigned int nr;
+	int ret = -EBUSY;
 
-	if (nr++ >= MAX_POISONED)
-		return -ENOSPC;
-	return sys(madvise(piece->hva, PAGE_4K, MADV_SOFT_OFFLINE));
+	if (scarce_try()) {
+		ret = page_lose(piece, MADV_SOFT_OFFLINE);
+		scarce_leave();
+	}
+	return ret;
 }
 
 /* Who runs into it finds the page bad, until there is another. */
 static int do_poison(const struct piece *piece)
 {
-	static unsigned int nr;
-	int ret;
+	int ret = page_lose(piece, MADV_HWPOISON);
 
-	if (nr++ >= MAX_POISONED)
-		return -ENOSPC;
-	ret = sys(madvise(piece->hva, PAGE_4K, MADV_HWPOISON));
 	usleep(dice_roll(piece->dice, 2000));
 	do_map(piece);
 	return ret;
@@ -202,6 +234,7 @@ struct memory_act {
 	unsigned int on;
 	bool drops;		/* what is in the pages */
 	bool large;		/* hugetlb: it is done to whole pages */
+	bool splits;		/* the VMA, if not done to all of it */
 	int (*run)(const struct piece *piece);
 };
 
@@ -218,8 +251,8 @@ struct act memory_acts[] = {
 	{ .name = "memory: MADV_UNMERGEABLE" },
 	{ .name = "memory: mprotect, none" },
 	{ .name = "memory: mprotect, read" },
-	{ .name = "memory: mmap" },
-	{ .name = "memory: mmap, of shared memory" },
+	{ .name = "memory: munmap, mmap" },
+	{ .name = "memory: munmap, mmap, of shared memory" },
 	{ .name = "memory: mremap" },
 	{ .name = "memory: move_pages" },
 	{ .name = "memory: userfaultfd, write-protect" },
@@ -230,36 +263,48 @@ struct act memory_acts[] = {
 const size_t nr_memory_acts = sizeof(memory_acts) / sizeof(memory_acts[0]);
 
 static const struct memory_act memory_do[] = {
-	{ ANON | ON(UFFD), true, false, do_dontneed },
-	{ SHARED, false, true, do_dontneed },
+	{ ANON | ON(UFFD), true, false, false, do_dontneed },
+	{ SHARED, false, true, false, do_dontneed },
 	/*
 	 * Not where pages are merged: Linux 6.1 makes a merged page lazily
 	 * freeable for one, and others that are merged into it lose theirs.
 	 */
-	{ (ANON & ~ON(KSM)) | ON(UFFD), true, false, do_free },
-	{ SHARED, true, true, do_remove },
-	{ ALL & ~ON(HUGETLB), false, false, do_pageout },
-	{ ALL & ~ON(HUGETLB), false, false, do_cold },
-	{ ON(THP), false, false, do_collapse },
-	{ ON(THP), false, false, do_no_huge },
-	{ ON(KSM), false, false, do_merge },
-	{ ON(KSM), false, false, do_unmerge },
-	{ ALL, false, true, do_protect_none },
-	{ ALL, false, true, do_protect_read },
-	{ ANON, true, false, do_map },
-	{ SHARED, false, true, do_map },
-	{ ANON | ON(SHMEM), false, false, do_mremap },
-	{ ALL, false, false, do_node },
-	{ ON(UFFD), false, false, do_uffd_protect },
-	{ ON(POISON) | ON(SMALL), false, false, do_offline },
-	{ ON(POISON), true, false, do_poison },
+	{ (ANON & ~ON(KSM)) | ON(UFFD), true, false, false, do_free },
+	{ SHARED, true, true, false, do_remove },
+	{ ALL & ~ON(HUGETLB), false, false, false, do_pageout },
+	{ ALL & ~ON(HUGETLB), false, false, false, do_cold },
+	{ ON(THP), false, false, false, do_collapse },
+	{ ON(THP), false, false, false, do_no_huge },
+	{ ON(KSM), false, false, false, do_merge },
+	{ ON(KSM), false, false, false, do_unmerge },
+	{ ALL, false, true, true, do_protect_none },
+	{ ALL, false, true, true, do_protect_read },
+	{ ANON, true, false, false, do_map },
+	{ SHARED, false, true, true, do_map },
+	{ ANON | ON(SHMEM), false, false, false, do_mremap },
+	{ ALL, false, false, false, do_node },
+	{ ON(UFFD), false, false, false, do_uffd_protect },
+	{ ON(POISON) | ON(SMALL), false, false, false, do_offline },
+	{ ON(POISON), true, false, false, do_poison },
 };
 
-static struct piece piece_of(struct arena *arena, size_t page,
-			     struct dice *dice, bool large)
+/*
+ * What the act is done to at least.  Linux 6.1 asserts a lock that it has yet to
+ * take where it splits a VMA of hugetlb, which shows on a debug kernel.
+ */
+static size_t piece_unit(const struct arena *arena, const struct memory_act *act)
 {
-	size_t unit = large && arena->kind == ARENA_HUGETLB ?
-		      PAGE_2M / PAGE_4K : 1;
+	if (arena->kind != ARENA_HUGETLB || !act->large)
+		return 1;
+	if (act->splits && stress_slowness > 1)
+		return arena->nr;
+	return PAGE_2M / PAGE_4K;
+}
+
+static struct piece piece_of(struct arena *arena, size_t page,
+			     struct dice *dice, const struct memory_act *act)
+{
+	size_t unit = piece_unit(arena, act);
 	size_t first = page / unit * unit, nr = unit;
 
 	if (unit == 1 && dice_one_in(dice, 4))
@@ -292,7 +337,7 @@ static void memory_act_on(struct arena *arena, size_t page, size_t nr,
 			  struct dice *dice)
 {
 	const struct memory_act *act = &memory_do[nr];
-	struct piece piece = piece_of(arena, page, dice, act->large);
+	struct piece piece = piece_of(arena, page, dice, act);
 	size_t i;
 	int ret;
 

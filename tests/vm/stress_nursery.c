@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A process that starts VMMs, exports their memory from outside, and ends them,
- * mostly by SIGKILL, at any moment; and one that fills the machine's memory.
+ * mostly by SIGKILL, at any moment, or by running out of memory.
  */
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,54 +14,11 @@
 #include "sys.h"
 #include "vmm.h"
 
-#define SWAP_ENOUGH	(16UL << 10)	/* kB of it: the host reclaims */
 #define NURSERY		~0U		/* its number among the threads */
-#define CHUNK		(4UL << 20)
+#define OOM_EVERY	4		/* steps: in a memory cgroup */
+#define OOM_GLOBAL	64		/* steps: of the whole machine */
 
 static pid_t nursery;
-
-/* A number of /proc/meminfo, in kB. */
-static unsigned long meminfo(const char *name)
-{
-	char text[4096] = "", *at;
-	int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0 || read(fd, text, sizeof(text) - 1) < 0)
-		_exit(1);
-	close(fd);
-	at = strstr(text, name);
-	return at ? strtoul(at + strlen(name), NULL, 10) : 0;
-}
-
-/* Take memory until the host has begun to swap. */
-static void hog(void)
-{
-	char *chunk;
-	size_t off;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	sys_write("/proc/self/oom_score_adj", "1000");
-	while (meminfo("SwapTotal:") - meminfo("SwapFree:") < SWAP_ENOUGH) {
-		chunk = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (chunk == MAP_FAILED)
-			break;
-		for (off = 0; off < CHUNK; off += PAGE_4K)
-			chunk[off] = 1;
-	}
-	usleep(100000);
-	_exit(0);
-}
-
-static void nurse_hog(void)
-{
-	pid_t pid = must(fork());
-	int status;
-
-	if (!pid)
-		hog();
-	waitpid(pid, &status, 0);
-}
 
 /* The tables of a VMM that is alive have what its guest has written. */
 static void nurse_use(int dma)
@@ -89,8 +42,18 @@ static void nurse_reap(pid_t pid)
 	close(pidfd);
 }
 
-static bool nurse_end(struct vmm *vmm, struct dice *dice)
+/* Of the whole machine seldom: all others stand still for it, or for too long. */
+static bool nurse_starve(struct vmm *vmm, uint64_t step)
 {
+	bool machine = step % OOM_GLOBAL == OOM_EVERY || !figure(FIG_OOM);
+
+	return scarce_kill(vmm, stress_slowness > 1 || !machine);
+}
+
+static bool nurse_end(struct vmm *vmm, struct dice *dice, uint64_t step)
+{
+	if (step % OOM_EVERY == 0 && nurse_starve(vmm, step))
+		return vmm_kill(vmm);
 	if (dice_one_in(dice, 4))
 		return vmm_exit(vmm);
 	count(FIG_KILLS, 1);
@@ -99,7 +62,7 @@ static bool nurse_end(struct vmm *vmm, struct dice *dice)
 	return vmm_kill(vmm);
 }
 
-static void nurse_vmm(struct dice *dice)
+static void nurse_vmm(struct dice *dice, uint64_t step)
 {
 	bool early = dice_one_in(dice, 2);
 	int fd, tdp, dma;
@@ -122,7 +85,7 @@ static void nurse_vmm(struct dice *dice)
 	usleep(dice_roll(dice, 20000));
 	if (early)
 		close(tdp);
-	if (!nurse_end(&vmm, dice))
+	if (!nurse_end(&vmm, dice, step))
 		count(FIG_BAD_ERRNO, 1);
 	if (dma_read(dma, GPA, &byte, 1, 0) != -EPERM) {
 		diag("engine reads memory of a VMM that is gone");
@@ -135,32 +98,30 @@ static void nurse_vmm(struct dice *dice)
 	close(dma);
 }
 
-static void nursery_run(uint64_t seed, unsigned int seconds)
+static void nursery_run(uint64_t seed)
 {
-	uint64_t end = sys_now() + seconds * 1000ULL;
 	struct dice dice;
 	uint64_t step = 0;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	while (sys_now() < end) {
+	while (!stress_over()) {
 		dice_seed(&dice, seed, NURSERY, ++step);
 		if (dice_one_in(&dice, 8))
-			nurse_hog();
-		else
-			nurse_vmm(&dice);
+			scarce_swap();
+		nurse_vmm(&dice, step);
 		usleep(dice_roll(&dice, 500000));
 	}
 	_exit(0);
 }
 
-void nursery_start(uint64_t seed, unsigned int seconds)
+void nursery_start(uint64_t seed)
 {
 	nursery = must(fork());
 	if (!nursery)
-		nursery_run(seed, seconds);
+		nursery_run(seed);
 }
 
 bool nursery_end(void)
 {
-	return !sys_wait_exit(nursery, 60000);
+	return !sys_wait_exit(nursery, 60000 * stress_slowness);
 }

@@ -74,7 +74,7 @@ void *storm_watch(void *arg)
 	return NULL;
 }
 
-static void verify_judge(struct ward *ward, const struct kvm_tdp_verify *verify)
+static uint64_t verify_judge(const char *who, const struct kvm_tdp_verify *verify)
 {
 	uint64_t bad = verify->stale + verify->excess + verify->no_slot +
 		       verify->reserved + verify->kvm + verify->counters;
@@ -85,12 +85,14 @@ static void verify_judge(struct ward *ward, const struct kvm_tdp_verify *verify)
 	count(FIG_BAD_VERIFY, bad);
 	if (bad)
 		diag("%s: verify: stale %llu, excess %llu, no slot %llu, reserved %llu, KVM %llu, counters %llu; first at %#llx",
-		     ward->name, verify->stale, verify->excess, verify->no_slot,
+		     who, verify->stale, verify->excess, verify->no_slot,
 		     verify->reserved, verify->kvm, verify->counters,
 		     verify->first_bad);
+	return bad;
 }
 
-static void verify_range(struct ward *ward, uint64_t gpa, uint64_t size)
+/* The first page that was found bad, or 0. */
+uint64_t verify_range(const char *who, int tdp, uint64_t gpa, uint64_t size)
 {
 	struct kvm_tdp_verify verify = {
 		.size = sizeof(verify), .gpa = gpa, .length = size,
@@ -98,18 +100,26 @@ static void verify_range(struct ward *ward, uint64_t gpa, uint64_t size)
 	int ret;
 
 	do {
-		ret = sys(ioctl(ward->tdp, KVM_TDP_VERIFY, &verify));
+		ret = sys(ioctl(tdp, KVM_TDP_VERIFY, &verify));
 	} while ((!ret && verify.length) || ret == -EINTR);
 	if (ret) {
-		diag("%s: verify: %d", ward->name, ret);
+		diag("%s: verify: %d", who, ret);
 		count(FIG_BAD_ERRNO, 1);
 	}
-	verify_judge(ward, &verify);
+	return verify_judge(who, &verify) ? verify.first_bad : 0;
+}
+
+static void verify_ward(struct ward *ward, uint64_t gpa, uint64_t size)
+{
+	uint64_t bad = verify_range(ward->name, ward->tdp, gpa, size);
+
+	if (bad)
+		ward_tell(ward, bad);
 }
 
 void verify_all(struct ward *ward)
 {
-	verify_range(ward, 0, 1UL << 47);
+	verify_ward(ward, 0, 1UL << 47);
 }
 
 void *storm_verify(void *arg)
@@ -126,7 +136,7 @@ void *storm_verify(void *arg)
 		if (dice_one_in(&worker->dice, 8))
 			verify_all(ward);
 		else
-			verify_range(ward, gpa, VERIFY_STEP);
+			verify_ward(ward, gpa, VERIFY_STEP);
 		pthread_rwlock_unlock(&ward->lock);
 		usleep(20000);
 	}

@@ -94,7 +94,7 @@ void page_event(struct arena *arena, size_t nr, const char *who,
 	};
 }
 
-static void page_tell_history(const struct page *page)
+void page_tell_history(const struct page *page)
 {
 	uint32_t i, nr = page->nr_events, now = sys_now();
 

@@ -120,6 +120,19 @@ struct place *ward_place(struct ward *ward, const struct arena *arena,
 	return &ward->places[arena->kind + NR_ARENAS * dice_roll(dice, 2)];
 }
 
+void ward_tell(const struct ward *ward, uint64_t gpa)
+{
+	const struct place *place;
+
+	for (place = ward->places; place < ward->places + NR_PLACES; place++) {
+		if (gpa - place->gpa >= place->arena->mem.size)
+			continue;
+		diag("%s: %#llx is in slot %d, %s", ward->name,
+		     (unsigned long long)gpa, place->id, place->arena->name);
+		page_tell_history(&place->arena->pages[(gpa - place->gpa) / PAGE_4K]);
+	}
+}
+
 enum {
 	SLOT_DELETE, SLOT_CREATE, SLOT_MOVE, SLOT_READONLY, SLOT_LOG,
 	SLOT_HARVEST, NR_SLOT_ACTS

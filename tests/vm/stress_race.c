@@ -6,6 +6,7 @@
  */
 #include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "stress.h"
@@ -45,6 +46,15 @@ size_t hot_choose(struct dice *dice, struct arena **arena)
 	return dice_roll(dice, (*arena)->nr);
 }
 
+/* Microseconds of this thread's own. */
+static uint64_t race_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000ULL + now.tv_nsec / 1000;
+}
+
 static void race_first(void)
 {
 	struct sched_param param = { .sched_priority = 1 };
@@ -52,9 +62,12 @@ static void race_first(void)
 	must(sched_setscheduler(0, SCHED_FIFO, &param));
 }
 
-static void race_pause(struct worker *worker)
+/* Longer where all takes long: nobody else runs while they do. */
+static void race_pause(struct worker *worker, uint64_t began)
 {
-	usleep(dice_roll(&worker->dice, MAX_SLEEP));
+	uint64_t took = race_now() - began;
+
+	usleep(dice_roll(&worker->dice, MAX_SLEEP) * (1 + took / MAX_SLEEP * 4));
 }
 
 /* Faults for pages that may just be going. */
@@ -64,11 +77,12 @@ void *race_fault(void *arg)
 	struct dice *dice = &worker->dice;
 	struct ward *ward = worker->ward;
 	struct arena *arena;
-	uint64_t gpa;
+	uint64_t began = race_now(), gpa;
 
 	race_first();
 	while (stress_step(worker)) {
-		race_pause(worker);
+		race_pause(worker, began);
+		began = race_now();
 		gpa = hot_choose(dice, &arena) * PAGE_4K;
 		gpa += ward->places[arena->kind].gpa;
 		/* Who makes the table anew is not waited for. */
@@ -103,11 +117,13 @@ void *race_zap(void *arg)
 {
 	struct worker *worker = arg;
 	struct arena *arena;
+	uint64_t began = race_now();
 	size_t page;
 
 	race_first();
 	while (stress_step(worker)) {
-		race_pause(worker);
+		race_pause(worker, began);
+		began = race_now();
 		page = hot_choose(&worker->dice, &arena);
 		race_take(arena, page);
 	}

@@ -22,12 +22,27 @@ static int system_drop_caches(struct dice *dice)
 	return sys_write("/proc/sys/vm/drop_caches", "3");
 }
 
+static int ksm_unmerge(void)
+{
+	long merged = sys_read_long(KSM "pages_sharing"), left;
+	int ret = sys_write(KSM "run", "2");
+
+	left = sys_read_long(KSM "pages_sharing");
+	count(FIG_MERGED, merged);
+	count(FIG_UNMERGED, merged > left ? merged - left : 0);
+	return ret;
+}
+
 /* It merges mostly, and separates all at times. */
 static int system_ksm(struct dice *dice)
 {
+	static unsigned int nr;
+
 	sys_write(KSM "pages_to_scan", "500");
 	sys_write(KSM "sleep_millisecs", "20");
-	return sys_write(KSM "run", dice_one_in(dice, 4) ? "2" : "1");
+	if (++nr % 4 == 0)
+		return ksm_unmerge();
+	return sys_write(KSM "run", "1");
 }
 
 static int system_khugepaged(struct dice *dice)
@@ -56,8 +71,14 @@ static int system_fork(struct dice *dice)
 static int system_migrate(struct dice *dice)
 {
 	unsigned long from = 1UL << dice_roll(dice, 2), to = 3 ^ from;
+	long ret;
 
-	return sys(syscall(SYS_migrate_pages, 0, 3, &from, &to)) < 0 ? -errno : 0;
+	if (!scarce_try())
+		return -EBUSY;
+	/* So many pages stay where they are. */
+	ret = sys(syscall(SYS_migrate_pages, 0, 3, &from, &to));
+	scarce_leave();
+	return ret < 0 ? ret : 0;
 }
 
 static int system_rmmod(struct dice *dice)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -162,6 +163,16 @@ void sys_drop_caches(void)
 {
 	if (sys_write("/proc/sys/vm/drop_caches", "1"))
 		bail("drop_caches: errno %d", errno);
+}
+
+void *sys_shared(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		bail("no shared memory: errno %d", errno);
+	return memory;
 }
 
 uint64_t sys_now(void)

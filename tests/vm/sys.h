@@ -27,6 +27,9 @@ const char *sys_disk(void);
 
 void sys_drop_caches(void);
 
+/* Zeroed memory that child processes share; the test ends if there is none. */
+void *sys_shared(size_t size);
+
 /* Milliseconds of a clock that only goes on. */
 uint64_t sys_now(void);
 
