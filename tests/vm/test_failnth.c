@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "bed.h"
@@ -79,13 +80,15 @@ struct call {
 	int (*make)(void);	/* 0 or -errno */
 	void (*undo)(void);	/* what a call that succeeded has done */
 	void (*prepare)(void);	/* lets no allocation fail */
+	void (*arm)(unsigned int n);	/* NULL: nth_set */
+	bool takes_long;	/* to show that it works again is left to the next */
 };
 
 static int make(const struct call *call, unsigned int n)
 {
 	if (call->prepare)
 		call->prepare();
-	nth_set(n);
+	(call->arm ?: nth_set)(n);
 	return call->make();
 }
 
@@ -115,6 +118,8 @@ static bool call_nth(const struct call *call, unsigned int n, unsigned int *wron
 		     call->name, n);
 		(*wrong)++;
 	}
+	if (call->takes_long && failed)
+		return true;
 	again = make(call, 0);
 	done_with(call, again);
 	if (again) {
@@ -124,7 +129,8 @@ static bool call_nth(const struct call *call, unsigned int n, unsigned int *wron
 	return failed;
 }
 
-static void test_call(const struct call *call)
+/* How many allocations it needs. */
+static unsigned int test_call(const struct call *call)
 {
 	unsigned int n = 1, wrong = 0, refused = 0;
 
@@ -133,6 +139,7 @@ static void test_call(const struct call *call)
 	is(wrong, 0, "%s: fails as it should, or not", call->name);
 	ok(n < NTH_MAX, "%s: %u allocations, %u of them needed",
 	   call->name, n - 1, refused);
+	return refused;
 }
 
 static void undo_fd(void)
@@ -245,19 +252,21 @@ static int make_guest(void)
 }
 
 static const struct call calls[] = {
-	{ "open", make_open, undo_fd, NULL },
-	{ "first TDP fd", make_first, undo_fd, NULL },
-	{ "second TDP fd", make_second, undo_fd, NULL },
-	{ "info", make_info, NULL, NULL },
-	{ "prefault", make_prefault, undo_prefault, NULL },
-	{ "map", make_map, NULL, NULL },
-	{ "verify", make_verify, NULL, NULL },
-	{ "register", make_register, undo_register, NULL },
-	{ "fault", make_fault, undo_prefault, NULL },
-	{ "guest", make_guest, undo_prefault, prepare_guest },
+	{ .name = "open", .make = make_open, .undo = undo_fd },
+	{ .name = "first TDP fd", .make = make_first, .undo = undo_fd },
+	{ .name = "second TDP fd", .make = make_second, .undo = undo_fd },
+	{ .name = "info", .make = make_info },
+	{ .name = "prefault", .make = make_prefault, .undo = undo_prefault },
+	{ .name = "map", .make = make_map },
+	{ .name = "verify", .make = make_verify },
+	{ .name = "register", .make = make_register, .undo = undo_register },
+	{ .name = "fault", .make = make_fault, .undo = undo_prefault },
+	{ .name = "guest", .make = make_guest, .undo = undo_prefault, .prepare = prepare_guest },
 };
 
-static const struct call call_attach = { "attach", make_attach, undo_attach, NULL };
+static const struct call call_attach = {
+	.name = "attach", .make = make_attach, .undo = undo_attach,
+};
 
 static void test_calls(void)
 {
@@ -281,7 +290,82 @@ static void test_calls(void)
 	mem_free(&mem);
 }
 
+static int module_fd;
+
+static int make_load(void)
+{
+	return sys(syscall(SYS_finit_module, module_fd, "", 0));
+}
+
+static int make_unload(void)
+{
+	return sys_delete_module("kvm_tdp");
+}
+
+static void undo_load(void)
+{
+	must(make_unload());
+}
+
+static void prepare_unload(void)
+{
+	must(make_load());
+}
+
+/* tests/kmod/nth.c: in the module's init alone, not in what loads it. */
+static void arm_init(unsigned int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", n);
+	must(sys_write("/sys/module/ktdp_nth/parameters/nth", text));
+}
+
+static const struct call call_load = {
+	.name = "module init", .make = make_load, .undo = undo_load,
+	.arm = arm_init, .takes_long = true,
+};
+
+static const struct call call_unload = {
+	.name = "module exit", .make = make_unload, .prepare = prepare_unload,
+};
+
+static void module_open(void)
+{
+	struct utsname name;
+	char path[256];
+
+	must(uname(&name));
+	snprintf(path, sizeof(path), "/lib/modules/%s/kvm_tdp.ko", name.release);
+	module_fd = must(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+static bool module_left(void)
+{
+	return !access("/dev/kvm_tdp", F_OK) || !access("/sys/module/kvm_tdp", F_OK) ||
+	       !access("/sys/kernel/slab/ktdp_table", F_OK);
+}
+
+static void test_module(void)
+{
+	must(sys_delete_module("ktdp_test"));
+	must(sys_delete_module("kvm_tdp_dma"));
+	must(sys_delete_module("kvm_tdp"));
+	module_open();
+	sys_module("ktdp_nth", "/sys/module/ktdp_nth/parameters/nth");
+	test_call(&call_load);
+	ok(!module_left(), "module init: nothing is left");
+	is(test_call(&call_unload), 0, "module exit: needs no allocation");
+	ok(!module_left(), "module exit: nothing is left");
+	close(module_fd);
+	must(sys_delete_module("ktdp_nth"));
+	sys_module("kvm_tdp", "/dev/kvm_tdp");
+	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+	sys_module("ktdp_test", "/dev/ktdp_test");
+}
+
 static const struct tap_case cases[] = {
+	{ "module", test_module },	/* first: then all is tried that is left */
 	{ "calls", test_calls },
 };
 

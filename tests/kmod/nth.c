@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Lets an allocation in the init of kvm_tdp fail: the task that loads it gets a
+ * fail-nth as late as that.  What loading itself allocates is the kernel's.
+ */
+
+#include <linux/kallsyms.h>
+#include <linux/kprobes.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+static unsigned int ktdp_nth;
+module_param_named(nth, ktdp_nth, uint, 0600);
+MODULE_PARM_DESC(nth, "which allocation fails, from 1; 0: none");
+
+/* do_one_initcall(fn) */
+static int ktdp_nth_see_init(struct kprobe *kp, struct pt_regs *regs)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	sprint_symbol(name, regs_get_kernel_argument(regs, 0));
+	if (strstr(name, " [kvm_tdp]"))
+		current->fail_nth = READ_ONCE(ktdp_nth);
+	return 0;
+}
+
+static struct kprobe ktdp_nth_probe = {
+	.symbol_name = "do_one_initcall",
+	.pre_handler = ktdp_nth_see_init,
+};
+
+static int __init ktdp_nth_init(void)
+{
+	return register_kprobe(&ktdp_nth_probe);
+}
+
+static void __exit ktdp_nth_exit(void)
+{
+	unregister_kprobe(&ktdp_nth_probe);
+}
+
+module_init(ktdp_nth_init);
+module_exit(ktdp_nth_exit);
+MODULE_DESCRIPTION("Lets allocations in the init of kvm_tdp fail");
+MODULE_LICENSE("GPL");
