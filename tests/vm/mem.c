@@ -77,6 +77,25 @@ void mem_memfd(struct mem *mem, size_t size)
 	mem_new(mem, size, 0, MAP_SHARED, fd);
 }
 
+void mem_repeated(struct mem *mem, size_t size)
+{
+	const size_t pages = PAGE_2M / PAGE_4K;
+	int fd = must(memfd_create("mem", MFD_CLOEXEC));
+	size_t i, off;
+	void *hva;
+
+	must(ftruncate(fd, PAGE_2M));
+	for (i = 0; i < pages; i++)
+		must(pwrite(fd, "", 1, i * 7 % pages * PAGE_4K));
+	mem_new(mem, size, 0, MAP_SHARED, fd);
+	for (off = 0; off < size; off += PAGE_2M) {
+		hva = mmap(mem->hva + off, PAGE_2M, PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_FIXED | MAP_POPULATE, fd, 0);
+		if (hva == MAP_FAILED)
+			bail("mmap: errno %d", errno);
+	}
+}
+
 void mem_file(struct mem *mem, const char *dir, size_t size, int map_flags)
 {
 	static const char zero[PAGE_4K];

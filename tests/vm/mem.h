@@ -31,6 +31,8 @@ void mem_thp(struct mem *mem, size_t size);		/* populated, huge */
 void mem_thp_at(struct mem *mem, size_t size, size_t offset);
 void mem_shared(struct mem *mem, size_t size);		/* shared anonymous */
 void mem_memfd(struct mem *mem, size_t size);
+/* The same 2M of a memfd over and over, present, all pages apart in the host. */
+void mem_repeated(struct mem *mem, size_t size);
 /* Unlinked file of zeroes in @dir, mapped MAP_SHARED or MAP_PRIVATE. */
 void mem_file(struct mem *mem, const char *dir, size_t size, int map_flags);
 /* @offset from a 2M boundary, mmap() @flags, @fd or -1. */
