@@ -17,6 +17,8 @@ cli:
 install: all
 	+$(kbuild) modules_install
 	$(MAKE) -C src/cli install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	install -D -m 644 src/udev/60-kvm_tdp.rules \
+		$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
 
 clean:
 	+$(kbuild) clean
@@ -51,5 +53,14 @@ stress:
 	scripts/deps test
 	scripts/stress $(or $(MINUTES),2) $(SEED)
 
+stress-debug:
+	scripts/deps debug
+	scripts/stress --kernel debug $(or $(MINUTES),10) $(SEED)
+
+# CALLS, and the SEED of a run to repeat.
+fuzz:
+	scripts/deps test
+	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
+
 .PHONY: all modules cli install clean unit uapi static test test-debug \
-	test-debug-kcsan demo bench stress
+	test-debug-kcsan demo bench stress stress-debug fuzz

@@ -126,7 +126,7 @@ int test_fault(struct test_file *tf, struct ktdp_test_call *call)
 {
 	struct kvm_tdp_fd *tdp_fd = test_handle(tf, call->handle);
 	struct fault_work work = {
-		.tdp_fd = call->flags & KTDP_TEST_NULL_TDP_FD ? NULL : tdp_fd,
+		.tdp_fd = test_object(tdp_fd, call->flags),
 		.call = call,
 		.use_mm = call->context == KTDP_TEST_KTHREAD_MM,
 	};

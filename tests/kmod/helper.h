@@ -7,6 +7,7 @@
 #include <linux/kvm_tdp_fd.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/string.h>
 
 #include "ktdp_test.h"
 
@@ -91,14 +92,17 @@ struct test_file {
 
 static inline struct kvm_tdp_fault_type test_access(u32 access)
 {
-	return (struct kvm_tdp_fault_type) {
-		.read = !!(access & KTDP_TEST_READ),
-		.write = !!(access & KTDP_TEST_WRITE),
-		.exec = !!(access & KTDP_TEST_EXEC),
-	};
+	struct kvm_tdp_fault_type type;
+
+	memset(&type, access & KTDP_TEST_STRAY ? 0xff : 0, sizeof(type));
+	type.read = !!(access & KTDP_TEST_READ);
+	type.write = !!(access & KTDP_TEST_WRITE);
+	type.exec = !!(access & KTDP_TEST_EXEC);
+	return type;
 }
 
 struct kvm_tdp_fd *test_handle(struct test_file *tf, u32 handle);
+struct kvm_tdp_fd *test_object(struct kvm_tdp_fd *tdp_fd, u32 flags);
 
 /* importer.c */
 int test_importers_init(struct test_file *tf);
@@ -128,6 +132,10 @@ int test_bench(struct test_file *tf, struct ktdp_test_bench *bench);
 /* stop.c */
 int test_stop(struct test_file *tf, struct ktdp_test_stop *arg);
 void test_stops_exit(struct test_file *tf);
+
+/* lock.c */
+int test_lock(struct test_file *tf, struct ktdp_test_lock *arg);
+void test_lock_exit(struct test_file *tf);
 
 /* watch.c */
 int test_watch(struct test_file *tf, struct ktdp_test_watch *arg);

@@ -87,6 +87,13 @@ static struct test_importer *importer_get(struct test_file *tf, s32 index)
 	return &tf->importers[index];
 }
 
+/* The tables that cannot be registered. */
+static int importer_bad_ops(s32 index, struct kvm_tdp_importer_ops **ops)
+{
+	*ops = index == KTDP_TEST_NO_CALLBACK ? &no_callback : NULL;
+	return *ops || index == KTDP_TEST_NULL_OPS ? 0 : -ENOENT;
+}
+
 int test_register(struct test_file *tf, struct ktdp_test_call *call)
 {
 	struct test_importer *imp = importer_get(tf, call->importer);
@@ -99,14 +106,27 @@ int test_register(struct test_file *tf, struct ktdp_test_call *call)
 		return -ENOENT;
 	if (imp)
 		ops = &imp->ops;
-	else if (call->importer == KTDP_TEST_NO_CALLBACK)
-		ops = &no_callback;
-	else if (call->importer != KTDP_TEST_NULL_OPS)
+	else if (importer_bad_ops(call->importer, &ops))
 		return -ENOENT;
 
-	call->ret = tdp_fd->ops->register_importer(tdp_fd, ops, imp);
+	call->ret = tdp_fd->ops->register_importer(test_object(tdp_fd, call->flags),
+						   ops, imp);
 	if (imp && !call->ret)
 		__set_bit(call->handle, &imp->registered);
+	return 0;
+}
+
+/* Nothing is unregistered, and nothing comes of it. */
+static int test_unregister_bad(struct kvm_tdp_fd *tdp_fd,
+			       struct ktdp_test_call *call,
+			       struct test_importer *imp)
+{
+	struct kvm_tdp_importer_ops *ops = imp ? &imp->ops : NULL;
+
+	if (!imp && importer_bad_ops(call->importer, &ops))
+		return -ENOENT;
+	tdp_fd->ops->unregister_importer(test_object(tdp_fd, call->flags), ops);
+	call->ret = 0;
 	return 0;
 }
 
@@ -117,8 +137,10 @@ int test_unregister(struct test_file *tf, struct ktdp_test_call *call)
 
 	lockdep_assert_held(&tf->lock);
 
-	if (!tdp_fd || !imp)
+	if (!tdp_fd)
 		return -ENOENT;
+	if (!imp || call->flags)
+		return test_unregister_bad(tdp_fd, call, imp);
 
 	call->running_before = atomic_read(&imp->running);
 	importer_release(imp, UNREGISTER_NS);

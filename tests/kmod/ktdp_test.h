@@ -35,11 +35,13 @@
 
 /* ktdp_test_call.flags */
 #define KTDP_TEST_NULL_TDP_FD	0x01
+#define KTDP_TEST_EMPTY_TDP_FD	0x02	/* an object with nothing in it */
 
 /* ktdp_test_call.access; not the values of any other interface */
 #define KTDP_TEST_READ		0x10
 #define KTDP_TEST_WRITE		0x20
 #define KTDP_TEST_EXEC		0x40
+#define KTDP_TEST_STRAY		0x80	/* bits that have no meaning */
 
 /**
  * struct ktdp_test_call - GET, PUT, REGISTER, UNREGISTER, FAULT, HOLD_MM
@@ -51,7 +53,7 @@
  * @access: FAULT: KTDP_TEST_READ...
  * @mm: FAULT, HOLD_MM: whose mm
  * @context: FAULT: KTDP_TEST_CALLER...
- * @flags: FAULT: KTDP_TEST_NULL_TDP_FD
+ * @flags: REGISTER, UNREGISTER, FAULT: KTDP_TEST_NULL_TDP_FD...
  * @running_before: UNREGISTER: out: callbacks that ran when it was called
  * @running_after: UNREGISTER: out: callbacks that ran when it had returned
  *
@@ -73,10 +75,11 @@ struct ktdp_test_call {
 
 /**
  * struct ktdp_test_metadata - METADATA
- * @ret: out: 0 or the error
+ * @ret: out: 0 or the error; -EPROTO if get_metadata gave NULL
  * @handle: in
  * @cookie: out: the pointer that get_metadata returned, as a number
- * @type: out: as the members below, from the metadata
+ * @flags: in: KTDP_TEST_NULL_TDP_FD...
+ * @type: out: as the others, from the metadata
  */
 struct ktdp_test_metadata {
 	__s32 ret;
@@ -86,7 +89,7 @@ struct ktdp_test_metadata {
 	__s32 level;
 	__aligned_u64 root_hpa;
 	__s32 max_huge_page_level;
-	__u32 pad;
+	__u32 flags;
 	__aligned_u64 rsvd_bits_mask[2][5];
 };
 
@@ -373,6 +376,31 @@ struct ktdp_test_watch {
 	__aligned_u64 first_told;
 };
 
+/* ktdp_test_lock.action */
+#define KTDP_TEST_LOCK_BEGIN	0	/* see the calls; ends with the file */
+#define KTDP_TEST_LOCK_EMPTY	1	/* as WATCH, for one hold of nothing */
+#define KTDP_TEST_LOCK_WATCH	2	/* count anew */
+#define KTDP_TEST_LOCK_LOOK	3
+
+/**
+ * struct ktdp_test_lock - LOCK: how long the mirrors' locks are held
+ * @action: in: KTDP_TEST_LOCK_...
+ * @handle: in: WATCH: any
+ * @holds: out: since WATCH or EMPTY
+ * @longest: out: of those, in TSC ticks, with what seeing it costs
+ * @holder: out: of the longest: the function that let go
+ *
+ * BEGIN fails with EOPNOTSUPP if there is more than one CPU, and with EBUSY if
+ * another file watches.
+ */
+struct ktdp_test_lock {
+	__u32 action;
+	__u32 handle;
+	__aligned_u64 holds;
+	__aligned_u64 longest;
+	char holder[KTDP_TEST_SYMBOL];
+};
+
 #define KTDP_TEST_GET		_IOWR('k', 0, struct ktdp_test_call)
 #define KTDP_TEST_PUT		_IOWR('k', 1, struct ktdp_test_call)
 #define KTDP_TEST_REGISTER	_IOWR('k', 2, struct ktdp_test_call)
@@ -388,5 +416,6 @@ struct ktdp_test_watch {
 #define KTDP_TEST_STOP		_IOWR('k', 12, struct ktdp_test_stop)
 #define KTDP_TEST_ENCRYPT	_IOWR('k', 13, struct ktdp_test_encrypt)
 #define KTDP_TEST_WATCH		_IOWR('k', 16, struct ktdp_test_watch)
+#define KTDP_TEST_LOCK		_IOWR('k', 17, struct ktdp_test_lock)
 
 #endif /* _KTDP_TEST_H */

@@ -27,12 +27,23 @@ union test_arg {
 	struct ktdp_test_kvm_map kvm_map;
 	struct ktdp_test_encrypt encrypt;
 	struct ktdp_test_watch watch;
+	struct ktdp_test_lock lock;
 };
 
 struct kvm_tdp_fd *test_handle(struct test_file *tf, u32 handle)
 {
 	return handle < KTDP_TEST_HANDLES ? READ_ONCE(tf->handles[handle]) :
 					    NULL;
+}
+
+/* What is passed for @tdp_fd to one of its ops. */
+struct kvm_tdp_fd *test_object(struct kvm_tdp_fd *tdp_fd, u32 flags)
+{
+	static struct kvm_tdp_fd empty;
+
+	if (flags & KTDP_TEST_NULL_TDP_FD)
+		return NULL;
+	return flags & KTDP_TEST_EMPTY_TDP_FD ? &empty : tdp_fd;
 }
 
 static int test_get(struct test_file *tf, struct ktdp_test_call *call)
@@ -116,6 +127,8 @@ static int test_execute(struct test_file *tf, unsigned int cmd,
 		return test_kvm_map(&arg->kvm_map);
 	case KTDP_TEST_ENCRYPT:
 		return test_encrypt(&arg->encrypt);
+	case KTDP_TEST_LOCK:
+		return test_lock(tf, &arg->lock);
 	}
 
 	mutex_lock(&tf->lock);
@@ -192,6 +205,7 @@ static int test_release(struct inode *inode, struct file *file)
 
 	mutex_lock(&tf->lock);
 	test_stops_exit(tf);
+	test_lock_exit(tf);
 	test_watch_exit(tf);
 	for (handle = 0; handle < KTDP_TEST_HANDLES; handle++) {
 		if (tf->handles[handle])

@@ -28,9 +28,9 @@ int test_metadata(struct test_file *tf, struct ktdp_test_metadata *md)
 	if (!tdp_fd)
 		return -ENOENT;
 
-	found = tdp_fd->ops->get_metadata(tdp_fd);
+	found = tdp_fd->ops->get_metadata(test_object(tdp_fd, md->flags));
 	md->cookie = (unsigned long)found;
-	md->ret = IS_ERR_OR_NULL(found) ? -EPROTO : 0;
+	md->ret = found ? PTR_ERR_OR_ZERO(found) : -EPROTO;
 	if (md->ret)
 		return 0;
 
