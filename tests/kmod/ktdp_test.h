@@ -348,6 +348,7 @@ struct ktdp_test_stop {
  * @told: out: callbacks
  * @dropped: out: translations that they made void
  * @checks: out: comparisons
+ * @blinks: out: entries that the host had cleared for a moment
  * @wrong: out: by KTDP_TEST_WATCH_HOST...; all 0 is what is expected
  * @first_gfn: out: page of the first thing found wrong; 0: nothing was
  * @first_held: out: the translation: address, bit 1 write
@@ -368,6 +369,7 @@ struct ktdp_test_watch {
 	__aligned_u64 told;
 	__aligned_u64 dropped;
 	__aligned_u64 checks;
+	__aligned_u64 blinks;
 	__aligned_u64 wrong[KTDP_TEST_WATCH_KINDS];
 	__aligned_u64 first_gfn;
 	__aligned_u64 first_held;

@@ -6,9 +6,9 @@
  * A translation may be used until an invalidate that covers it returns, and the
  * host changes a page table only after that.  So at any instant at which it is
  * held, what the host's page table has for it is the same page, with write
- * access if the translation has that: no retry, no tolerance.  Tables are read
- * as the processor would, with interrupts off; what is held cannot be dropped
- * meanwhile, for the callback takes the same lock.
+ * access if the translation has that.  Tables are read as the processor would,
+ * with interrupts off; what is held cannot be dropped meanwhile, for the callback
+ * takes the same lock.  There is one thing to tolerate, see look_host().
  *
  * The importer's own mmu_notifier, registered before there is a TDP fd, is
  * called after the exporter's: what the host then takes must be forgotten
@@ -23,6 +23,7 @@
 #include <linux/mem_encrypt.h>
 #include <linux/mmu_notifier.h>
 #include <linux/pgtable.h>
+#include <linux/sched/clock.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/srcu.h>
@@ -30,6 +31,7 @@
 #include "helper.h"
 
 #define WATCH_PAGES	65536UL
+#define WATCH_BLINK	(200 * NSEC_PER_MSEC)
 
 /* What both formats have in common. */
 #define ENTRY_PRESENT	GENMASK_ULL(2, 0)
@@ -159,7 +161,7 @@ static u64 host_pmd(pud_t *pud, unsigned long hva)
 
 	if (pmd_none(pmd) || !(pmd_flags(pmd) & _PAGE_PRESENT))
 		return 0;
-	if (pmd_large(pmd))
+	if (pmd_leaf(pmd))
 		return host_xlate(pmd_pfn(pmd), hva & ~PMD_MASK, pmd_write(pmd));
 	return host_pte(&pmd, hva);
 }
@@ -183,7 +185,7 @@ static u64 host_walk(struct mm_struct *mm, unsigned long hva)
 	pud = READ_ONCE(*pudp);
 	if (pud_none(pud) || !(pud_flags(pud) & _PAGE_PRESENT))
 		return 0;
-	if (pud_large(pud))
+	if (pud_leaf(pud))
 		return host_xlate(pud_pfn(pud), hva & ~PUD_MASK, pud_write(pud));
 	return host_pmd(&pud, hva);
 }
@@ -196,6 +198,27 @@ static const struct kvm_memory_slot *look_slot(const struct look *look)
 	return slot && slot->id < KVM_USER_MEM_SLOTS ? slot : NULL;
 }
 
+/*
+ * MADV_COLD and MADV_PAGEOUT make an entry old by clearing it and writing it
+ * back, and tell nobody, for no page is taken.  So nothing there is looked at for
+ * a while: what was taken stays so, as the callback that is due waits for us.
+ */
+static u64 look_host(const struct look *look, unsigned long hva)
+{
+	struct ktdp_test_watch *result = &look->watch->result;
+	u64 end = local_clock() + WATCH_BLINK;
+	u64 there = host_walk(look->watch->mm, hva);
+
+	if (there || result->wrong[KTDP_TEST_WATCH_HOST])
+		return there;
+	do {
+		cpu_relax();
+		there = host_walk(look->watch->mm, hva);
+	} while (!there && local_clock() < end);
+	result->blinks += !!there;
+	return there;
+}
+
 static void look_check(const struct look *look)
 {
 	const struct kvm_memory_slot *slot = look_slot(look);
@@ -206,7 +229,7 @@ static void look_check(const struct look *look)
 		watch_wrong(look, KTDP_TEST_WATCH_SLOT, 0);
 		return;
 	}
-	there = host_walk(look->watch->mm, __gfn_to_hva_memslot(slot, look->gfn));
+	there = look_host(look, __gfn_to_hva_memslot(slot, look->gfn));
 	if (slot->flags & KVM_MEM_READONLY)
 		there &= ~HELD_WRITE;
 	if (!watch_grants(there, look->held->xlate))

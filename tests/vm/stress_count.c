@@ -38,6 +38,7 @@ static const char * const figure_names[NR_FIGURES] = {
 	[FIG_WATCH_TOLD] = "watch: invalidations received",
 	[FIG_WATCH_DROPPED] = "watch: translations made void",
 	[FIG_WATCH_CHECKS] = "watch: comparisons with the host",
+	[FIG_WATCH_BLINKS] = "watch: entries that the host cleared for a moment",
 	[FIG_VERIFIES] = "verify: calls",
 	[FIG_VERIFY_PAGES] = "verify: pages",
 	[FIG_VERIFY_UNDECIDED] = "verify: pages undecided",

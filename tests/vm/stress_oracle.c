@@ -38,6 +38,7 @@ void watch_collect(struct ward *ward)
 	count(FIG_WATCH_TOLD, watch.told);
 	count(FIG_WATCH_DROPPED, watch.dropped);
 	count(FIG_WATCH_CHECKS, watch.checks);
+	count(FIG_WATCH_BLINKS, watch.blinks);
 	for (kind = 0; kind < KTDP_TEST_WATCH_KINDS; kind++) {
 		count(FIG_BAD_WATCH, watch.wrong[kind]);
 		if (watch.wrong[kind])
