@@ -31,19 +31,55 @@ quietly() {
 	return 1
 }
 
+# What apt is to take packages from: apt_use; by default what this machine does.
+KTDP_APT=()
+
 apt_get() {
 	DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
 		-o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 \
-		-o APT::Sandbox::User=root "$@" </dev/null
+		-o APT::Sandbox::User=root ${KTDP_APT[@]+"${KTDP_APT[@]}"} "$@" </dev/null
 }
 
+apt_cache() { apt-cache ${KTDP_APT[@]+"${KTDP_APT[@]}"} "$@"; }
+
 apt_update() {
-	[ "$(id -u)" = 0 ] || die "the apt lists are missing or stale, and only root can update them"
+	[ "$(id -u)" = 0 ] || [ ${#KTDP_APT[@]} -gt 0 ] ||
+		die "the apt lists are missing or stale, and only root can update them"
 	log "updating the apt lists"
 	quietly apt_get update
 }
 
-apt_knows() { apt-cache show --no-all-versions "$1" >/dev/null 2>&1; }
+# apt_repo RELEASE: the address from which this machine takes RELEASE.
+apt_repo() {
+	apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
+		sed -n "s/^$1 //p" | sort -u | head -n 1
+}
+
+# apt_use SUITE: packages of SUITE, its updates and backports from now on. If it is
+# not this machine's: from the same archive, with lists in the cache.
+apt_use() {
+	local own suite=$1 dir=$KTDP_CACHE/apt/$1 signed main security
+	own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	KTDP_REPO=$(apt_repo "$own")
+	KTDP_APT=()
+	[ "$suite" != "$own" ] || return 0
+	main=$KTDP_REPO
+	security=$(apt_repo "$own-security")
+	[ -n "$main" ] && [ -n "$security" ] || die "apt has no sources for $own, $own-security"
+	signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+	mkdir -p "$dir"/{lists/partial,cache/archives/partial}
+	cat >"$dir/sources.list" <<-END
+		deb $signed $main $suite main
+		deb $signed $main $suite-backports main
+		deb $signed $security $suite-security main
+	END
+	KTDP_APT=(-o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=-
+		-o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache"
+		-o Dir::State::Status=/dev/null)
+}
+
+# Not what is only a name that others depend on.
+apt_knows() { apt_cache show --no-all-versions "$1" 2>/dev/null | grep '^Filename:' >/dev/null; }
 
 # apt_lists PKG: the apt lists are there and know PKG.
 apt_lists() { apt_knows "$1" || { apt_update && apt_knows "$1"; } || die "apt knows no package $1"; }
@@ -80,7 +116,7 @@ apt_download() (cd "$1" && shift && apt_get download "$@")
 # deb_field PKG FIELD: a field of the version apt would install.
 deb_field() {
 	apt_lists "$1"
-	apt-cache show --no-all-versions "$1" | sed -n "s/^$2: //p;" | head -n 1
+	apt_cache show --no-all-versions "$1" | sed -n "s/^$2: //p;" | head -n 1
 }
 
 # deb_depends PKG REGEX: the first dependency of PKG whose name matches.
@@ -95,6 +131,26 @@ deb_fetch() {
 	shift
 	log "fetching $*"
 	with_fresh_lists apt_download "$dir" "$@" || die "cannot download $*"
+}
+
+# What tests/kernels says: its labels; the line of one; has one a flavour?
+kernels_labels() { sed 's/[[:space:]].*//; /^\(#\|$\)/d' "$KTDP_TOP/tests/kernels"; }
+kernels_first() { kernels_labels | head -n 1; }
+kernels_line() { awk -v label="$1" '$1 == label' "$KTDP_TOP/tests/kernels"; }
+kernels_flavours() { kernels_line "$1" | tr -s '\t ' '\n' | tail -n +4; }
+kernels_has() { kernels_flavours "$1" | grep -qxF "$2"; }
+
+# toolchain_of KERNEL-DIR: the tree in which modules for it are built, or nothing.
+toolchain_of() {
+	[ ! -e "$1/suite" ] || "$KTDP_TOP/scripts/toolchain" "$(<"$1/suite")"
+}
+
+# run_in TREE COMMAND...: in the tree, or here if there is none; paths are those
+# of the tree. objtool reads /proc.
+run_in() {
+	local tree=$1
+	[ -n "$tree" ] || { "${@:2}"; return; }
+	unshare -m sh -ec 'mount --bind /proc "$1/proc"; exec env -u TMPDIR chroot "$@"' - "$@"
 }
 
 # copy_sources DIR: what the modules are built from, without products; files
