@@ -47,6 +47,7 @@
 #include <linux/percpu.h>
 #include <linux/sched/mm.h>
 
+#include "compat/lock.h"
 #include "eager.h"
 #include "kvm.h"
 #include "pfn.h"
@@ -146,13 +147,11 @@ enum ktdp_eager ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level
 	return ktdp_eager_result(ret);
 }
 
-static noinline void ktdp_eager_slow(int level, u64 gfn, u64 spte)
+static void ktdp_eager_slow_atomic(int level, u64 gfn, u64 spte)
 {
-	struct kvm_exported_tdp *tdp;
+	struct kvm_exported_tdp *tdp = ktdp_eager_find();
 	bool low;
 
-	lockdep_assert_preemption_disabled();
-	tdp = ktdp_eager_find();
 	if (!tdp)
 		return;
 	lockdep_assert_held(&tdp->kvm->mmu_lock);
@@ -167,22 +166,32 @@ static noinline void ktdp_eager_slow(int level, u64 gfn, u64 spte)
 		queue_work(system_unbound_wq, &tdp->eager.refill);
 }
 
+static noinline void ktdp_eager_slow(int level, u64 gfn, u64 spte)
+{
+	preempt_disable();
+	ktdp_eager_slow_atomic(level, gfn, spte);
+	preempt_enable();
+}
+
 /*
- * The inline forms of raw_spin_trylock() and raw_spin_unlock(): the calls, and
- * the registers they cost, would be a quarter of what a vCPU's fault pays here.
+ * The inline forms of raw_spin_trylock() and raw_spin_unlock(), for a caller with
+ * preemption off: the calls, and the registers they cost, would be a quarter of
+ * what a vCPU's fault pays here.
  */
 #ifdef CONFIG_DEBUG_SPINLOCK
 #define ktdp_eager_trylock		raw_spin_trylock
 #define ktdp_eager_unlock		raw_spin_unlock
 #else
-#define ktdp_eager_trylock(lock)	__cond_lock(lock, __raw_spin_trylock(lock))
-#define ktdp_eager_unlock		__raw_spin_unlock
+#define ktdp_eager_trylock(lock)	__cond_lock(lock, do_raw_spin_trylock(lock))
+#define ktdp_eager_unlock		do_raw_spin_unlock
 #endif
 
 /*
  * The common case, and the one whose cost counts: the vCPU that faulted last on
  * this CPU, and a writable, anonymous 4K page in the window of the last one,
  * which has no leaf yet.  Return: whether it was that.
+ *
+ * Context: preemption off, for this_cpu_read() and ktdp_eager_forget().
  */
 static __always_inline bool ktdp_eager_fast(u64 gfn, u64 spte)
 {
@@ -217,15 +226,24 @@ static __always_inline bool ktdp_eager_fast(u64 gfn, u64 spte)
 	return true;
 }
 
-/* The vCPU's fault has written *@sptep. */
+/*
+ * The vCPU's fault has written *@sptep.  From 7.0 on tracepoints leave preemption
+ * on; what that costs here is saved with the lock.
+ */
 void ktdp_eager_probe(void *unused, int level, gfn_t gfn, u64 *sptep)
 {
 	u64 spte = READ_ONCE(*sptep);
+	bool done;
 
 	/* Two calls, for it spares the fast way a register. */
-	if (unlikely(level != KTDP_LEVEL_4K))
+	if (unlikely(level != KTDP_LEVEL_4K)) {
 		ktdp_eager_slow(level, gfn, spte);
-	else if (unlikely(!ktdp_eager_fast(gfn, spte)))
+		return;
+	}
+	preempt_disable();
+	done = ktdp_eager_fast(gfn, spte);
+	preempt_enable();
+	if (unlikely(!done))
 		ktdp_eager_slow(KTDP_LEVEL_4K, gfn, spte);
 }
 

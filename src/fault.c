@@ -29,6 +29,7 @@
 #include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
 
+#include "compat/gup.h"
 #include "kvm.h"
 #include "pfn.h"
 
@@ -83,7 +84,7 @@ static noinline int ktdp_fault_slow(struct ktdp_fault *f)
 	}
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	ret = get_user_pages_remote(mm, f->hva, 1, flags, NULL, NULL, &locked);
+	ret = get_user_pages_remote(mm, f->hva, 1, flags, NULL, &locked);
 	if (locked)
 		mmap_read_unlock(mm);
 	if (ret < 0)

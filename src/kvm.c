@@ -17,6 +17,7 @@
 #include <asm/msr.h>
 #include <asm/vmx.h>
 
+#include "compat/kvm.h"
 #include "kvm.h"
 #include "fmt_ept.h"
 #include "fmt_npt.h"
@@ -116,7 +117,7 @@ out_put_file:
 
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id)
 {
-	return as_id < KVM_ADDRESS_SPACE_NUM;
+	return as_id < ARRAY_SIZE(kvm->__memslots);
 }
 
 /* Value of a bool parameter of a loaded module, as in /sys/module. */
@@ -144,9 +145,9 @@ static int ktdp_module_param_bool(const char *module, const char *param)
 
 static int ktdp_ept_max_leaf_level(void)
 {
-	u64 cap;
+	u32 cap, vpid_cap;
 
-	if (rdmsrl_safe(MSR_IA32_VMX_EPT_VPID_CAP, &cap))
+	if (rdmsr_safe(MSR_IA32_VMX_EPT_VPID_CAP, &cap, &vpid_cap))
 		return KTDP_LEVEL_4K;
 	if (cap & VMX_EPT_1GB_PAGE_BIT)
 		return KTDP_LEVEL_1G;
@@ -159,23 +160,23 @@ static int ktdp_ept_max_leaf_level(void)
  * ktdp_kvm_check_vm() - is the memory of a VM the host's to share?
  * @kvm: the VM
  *
- * Return: 0, or -EOPNOTSUPP for a VM whose state is encrypted (SEV-ES and what
- * came after it).  Of memory alone being encrypted (SEV) there is no sign that
- * can be seen from outside KVM.
+ * Return: 0, or -EOPNOTSUPP for a VM of a type that has memory of its own, or
+ * whose state is encrypted (SEV-ES and what came after it).  Of a VM without such
+ * a type there is no sign outside of KVM that its memory alone is encrypted (SEV).
  */
 int ktdp_kvm_check_vm(struct kvm *kvm)
 {
+	bool refuse = ktdp_vm_has_type(kvm);
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
-	kvm_for_each_vcpu(i, vcpu, kvm) {
-		if (vcpu->arch.guest_state_protected) {
-			pr_notice_ratelimited("refused: the VM of process %d is encrypted\n",
-					      kvm->userspace_pid);
-			return -EOPNOTSUPP;
-		}
-	}
-	return 0;
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		refuse |= vcpu->arch.guest_state_protected;
+	if (!refuse)
+		return 0;
+	pr_notice_ratelimited("refused: the VM of process %d is encrypted\n",
+			      kvm->userspace_pid);
+	return -EOPNOTSUPP;
 }
 
 /**
@@ -342,7 +343,8 @@ void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 /* The TDP MMU frees its table pages through RCU. */
 bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm)
 {
-	return kvm->arch.tdp_mmu_enabled;
+	return ktdp_vm_has_tdp_mmu(kvm,
+				   ktdp_module_param_bool("kvm", "tdp_mmu") == 1);
 }
 
 /* The root of a vCPU's table for L1, if that is one of this address space. */

@@ -6,9 +6,8 @@
  * alone, for how much they use it does not show.
  */
 
+#include "compat/shrinker.h"
 #include "ktdp.h"
-
-#include <linux/shrinker.h>
 
 static bool ktdp_shrink_is_idle(const struct kvm_exported_tdp *tdp)
 {
@@ -62,18 +61,20 @@ static unsigned long ktdp_shrink_scan(struct shrinker *shrinker,
 	       SHRINK_STOP;
 }
 
-static struct shrinker ktdp_shrinker = {
-	.count_objects = ktdp_shrink_count,
-	.scan_objects = ktdp_shrink_scan,
-	.seeks = DEFAULT_SEEKS,
-};
+static struct shrinker *ktdp_shrinker;
 
 int __init ktdp_shrink_init(void)
 {
-	return register_shrinker(&ktdp_shrinker, "kvm_tdp");
+	ktdp_shrinker = shrinker_alloc(0, "kvm_tdp");
+	if (!ktdp_shrinker)
+		return -ENOMEM;
+	ktdp_shrinker->count_objects = ktdp_shrink_count;
+	ktdp_shrinker->scan_objects = ktdp_shrink_scan;
+	shrinker_register(ktdp_shrinker);
+	return 0;
 }
 
 void ktdp_shrink_exit(void)
 {
-	unregister_shrinker(&ktdp_shrinker);
+	shrinker_free(ktdp_shrinker);
 }

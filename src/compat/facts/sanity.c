@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* This is a Linux that kvm_tdp can be built for, with headers that compile. */
+#include <linux/kvm_host.h>
+#include <linux/module.h>
+#include <linux/version.h>
+
+#include "../range.h"
+
+#if LINUX_VERSION_CODE < KTDP_LINUX_MIN
+#error "too old"
+#endif
+#if !IS_ENABLED(CONFIG_KVM) || !IS_ENABLED(CONFIG_HMM_MIRROR)
+#error "without KVM or HMM"
+#endif
+#ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
+#error "without ftrace"
+#endif
