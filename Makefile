@@ -41,6 +41,15 @@ test-debug test-debug-kcsan: test-%:
 	scripts/deps debug
 	tests/run --kernel $*
 
+# KERNELS="6.1 7.3/rt-amd64": of tests/kernels; GROUPS="...": of tests/vm/groups.
+test-vm:
+	scripts/deps test kernels
+	tests/matrix $(if $(GROUPS),--groups "$(GROUPS)") $(KERNELS)
+
+matrix:
+	scripts/deps test kernels
+	tests/matrix
+
 demo:
 	scripts/demo
 
@@ -63,4 +72,5 @@ fuzz:
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
 .PHONY: all modules cli install clean unit uapi static test test-debug \
-	test-debug-kcsan demo bench stress stress-debug fuzz
+	test-debug-kcsan test-vm matrix demo bench stress stress-debug \
+	fuzz

@@ -22,6 +22,8 @@
 #define WALK_STEPS	8192
 #define WALK_RUNS	512
 
+#define KVM_SPACES	ARRAY_SIZE(((struct kvm *)NULL)->__memslots)
+
 /* The bits of an entry that EPT and NPT have in common, and KVM's own. */
 #define SPTE_WRITE	BIT_ULL(1)
 #define SPTE_LARGE	BIT_ULL(7)
@@ -226,7 +228,7 @@ int test_kvm_map(struct ktdp_test_kvm_map *map)
 	struct file *file;
 	int ret;
 
-	if (!map->nr || map->as_id >= KVM_ADDRESS_SPACE_NUM)
+	if (!map->nr || map->as_id >= KVM_SPACES)
 		return -EINVAL;
 	file = test_vm_file(map->vm_fd);
 	if (IS_ERR(file))
