@@ -3,12 +3,14 @@
 # A kernel log as it is to be searched for the words in kernel-log-bad, without
 # the line "Call Trace:" of what is no mistake. One for each OOM kill, between the
 # first line of its report and the last; and the next one after it is said that
-# a victim is busy and cannot be reaped, or that our slab cache could not be
+# a victim is busy and cannot be reaped, that a node has no page for a migration
+# to it (nothing of ours asks for a node), or that our slab cache could not be
 # created. Any other, and all else, stays.
 
 / invoked oom-killer: / { oom++ }
 /(Out of memory|Memory cgroup out of memory).*: Killed process / { oom = 0 }
 /\] oom_reaper: unable to reap pid:/ { other++ }
+/: page allocation failure: order:0, mode:.*__GFP_THISNODE/ { other++ }
 /\] kmem_cache_create[a-z_]*\(ktdp_table\) failed with error -12$/ { other++ }
 /Call Trace:$/ && oom { oom--; $0 = "" }
 /Call Trace:$/ && other { other--; $0 = "" }
