@@ -3,6 +3,8 @@ KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
 PREFIX ?= /usr
 
+modules-load = $(DESTDIR)/etc/modules-load.d/kvm_tdp.conf
+
 kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
 
 all: modules cli
@@ -19,6 +21,18 @@ install: all
 	$(MAKE) -C src/cli install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	install -D -m 644 src/udev/60-kvm_tdp.rules \
 		$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
+	test -e $(modules-load) || \
+		install -D -m 644 src/modules-load/kvm_tdp.conf $(modules-load)
+
+# One that was edited stays.
+uninstall:
+	release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KERNELDIR)/include/generated/utsrelease.h) && \
+	$(RM) \
+		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/kvm_tdp.ko* \
+		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/importers/kvm_tdp_dma.ko*
+	$(MAKE) -C src/cli uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	$(RM) $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
+	! cmp -s src/modules-load/kvm_tdp.conf $(modules-load) || $(RM) $(modules-load)
 
 clean:
 	+$(kbuild) clean
@@ -71,6 +85,6 @@ fuzz:
 	scripts/deps test
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
-.PHONY: all modules cli install clean unit uapi static test test-debug \
+.PHONY: all modules cli install uninstall clean unit uapi static test test-debug \
 	test-debug-kcsan test-vm matrix demo bench stress stress-debug \
 	fuzz

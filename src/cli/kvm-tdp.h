@@ -26,6 +26,7 @@ int cmd_find(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 
 /* opts.c: what most subcommands share */
 
@@ -78,6 +79,9 @@ void vm_comm(pid_t pid, char *comm, size_t size);
 
 /* A TDP fd, close-on-exec. Ends the process with a message on failure. */
 int vm_create_tdp_fd(const struct vm_opts *opts);
+
+/* What an errno of KVM_CREATE_TDP_FD means, in plain words. */
+const char *create_strerror(int err);
 
 /* tdp.c: the ioctls of a TDP fd; all end the process on failure */
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/version.h>
+
 static int unit_shift(char unit)
 {
 	switch (toupper((unsigned char)unit)) {
@@ -130,4 +132,15 @@ size_t printable_prefix(const uint8_t *buf, size_t length)
 	while (n < length && ((buf[n] >= 0x20 && buf[n] < 0x7f) || buf[n] == '\t'))
 		n++;
 	return n;
+}
+
+bool release_parse(const char *text, unsigned int *version)
+{
+	unsigned int part[3] = { 0 };
+
+	if (!isdigit((unsigned char)text[0]) ||
+	    sscanf(text, "%3u.%3u.%5u", &part[0], &part[1], &part[2]) < 2)
+		return false;
+	*version = KERNEL_VERSION(part[0], part[1], part[2]);
+	return true;
 }

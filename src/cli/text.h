@@ -36,6 +36,9 @@ int run_format_raw(const struct kvm_tdp_run *run, char text[RUN_TEXT]);
 /* One line for people; hpa is "-" if it is hidden. */
 int run_format(const struct kvm_tdp_run *run, char text[RUN_TEXT]);
 
+/* "6.1.0-56-cloud-amd64": as KERNEL_VERSION() has it. */
+bool release_parse(const char *text, unsigned int *version);
+
 /* Length of the printable prefix of @buf, tab counted in, at most @length. */
 size_t printable_prefix(const uint8_t *buf, size_t length);
 

@@ -160,7 +160,7 @@ static int open_kvm_tdp(void)
 	die("/dev/kvm_tdp: %s", strerror(errno));
 }
 
-static const char *create_strerror(int err)
+const char *create_strerror(int err)
 {
 	switch (err) {
 	case EIO:

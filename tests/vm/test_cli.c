@@ -433,6 +433,81 @@ static void test_attach(void)
 	end();
 }
 
+static void test_doctor(void)
+{
+	int tdp;
+
+	begin();
+	is(cli_as(0, "doctor"), 0, "doctor, where all is well");
+	has("ok     kernel  ");
+	has("ok     kvm  ");
+	has("ok     tdp  ");
+	has("ok     module        kvm_tdp is loaded\n");
+	has("tdp-fd        created: ");
+	has_not("armed");
+	has_not("wrong");
+	tdp = must(ktdp_create(vm.fd, 0));
+	is(cli_as(0, "doctor"), 0, "doctor, with a TDP fd");
+	has(", armed: there is a TDP fd\n");
+	close(tdp);
+
+	must(sys_write("/sys/module/kvm_tdp/parameters/eager", "0"));
+	is(cli_as(0, "doctor"), 0, "doctor, without eager fill");
+	has("note   tdp-fd        created: ");
+	has("eager fill off; ");
+	must(sys_write("/sys/module/kvm_tdp/parameters/eager", "1"));
+
+	must(sys_write("/proc/sys/kernel/ftrace_enabled", "0"));
+	is(cli_as(0, "doctor"), 1, "doctor, without ftrace");
+	has("wrong  hooks         kernel.ftrace_enabled=0; ");
+	has("wrong  tdp-fd        KVM_CREATE_TDP_FD: the hooks into KVM cannot be armed");
+	must(sys_write("/proc/sys/kernel/ftrace_enabled", "1"));
+	is(cli_as(0, "doctor -j"), 0, "doctor, cured, JSON");
+	has("[\n { \"check\": \"kernel\", \"state\": \"ok\", ");
+	end();
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = must(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
+
+	must(write(fd, text, strlen(text)));
+	close(fd);
+}
+
+/* Whose is /dev/kvm? Nobody's group is root's. */
+static void test_doctor_nodes(void)
+{
+	struct stat before;
+
+	must(stat("/dev/kvm", &before));
+	must(chown("/dev/kvm", 0, 36));
+	must(chmod("/dev/kvm", 0600));
+	is(cli_as(NOBODY, "doctor"), 1, "there is no group kvm");
+	has("wrong  /dev/kvm      0:36 0600: not for you, and there is no group kvm; ");
+	has("-      tdp-fd        not tried\n");
+	put("/etc/group", "root:x:0:\nkvm:x:36:\n");
+	is(cli_as(NOBODY, "doctor"), 1, "not the group's");
+	has("wrong  /dev/kvm      0:kvm 0600: not for you, nor for the group kvm; ");
+	must(chmod("/dev/kvm", 0660));
+	is(cli_as(NOBODY, "doctor"), 1, "not in the group");
+	has("who are not in the group kvm; adduser 65534 kvm");
+	put("/etc/passwd", "nobody:x:65534:0::/:/bin/sh\n");
+	put("/etc/group", "root:x:0:\nkvm:x:36:somebody,nobody\n");
+	is(cli_as(NOBODY, "doctor"), 1, "in the group, but not yet");
+	has("you came into the group kvm after you had logged in; ");
+	put("/etc/group", "kvm:x:0:\n");
+	must(chown("/dev/kvm", 0, 0));
+	is(cli_as(NOBODY, "doctor"), 0, "in the group");
+	has("ok     /dev/kvm      0:kvm 0660: yours; you are in the group kvm\n");
+	has("ok     /dev/kvm_tdp  0:kvm 0660: yours; you are in the group kvm\n");
+	has("tdp-fd        created: ");
+	unlink("/etc/group");
+	unlink("/etc/passwd");
+	must(chown("/dev/kvm", before.st_uid, before.st_gid));
+	must(chmod("/dev/kvm", before.st_mode & 07777));
+}
+
 static const struct tap_case cases[] = {
 	{ "errors", test_errors },
 	{ "list", test_list },
@@ -443,6 +518,8 @@ static const struct tap_case cases[] = {
 	{ "find", test_find },
 	{ "watch", test_watch },
 	{ "attach", test_attach },
+	{ "doctor", test_doctor },
+	{ "doctor-nodes", test_doctor_nodes },
 };
 
 int main(int argc, char **argv)

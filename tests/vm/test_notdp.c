@@ -3,6 +3,9 @@
  * KVM without two-dimensional paging: there is no TDP to export.  To be run
  * with kvm_amd.npt=0 (or kvm_intel.ept=0).
  */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ktdp.h"
@@ -34,9 +37,29 @@ static void test_with_vcpu(void)
 	mem_free(&mem);
 }
 
+/* The command line tool tells, and so does what it tries. */
+static void test_doctor(void)
+{
+	FILE *out = popen("kvm-tdp doctor", "r");
+	bool said = false, tried = false;
+	char line[512];
+	int status;
+
+	while (out && fgets(line, sizeof(line), out)) {
+		said |= strstr(line, "wrong  tdp  ") && strstr(line, "pt=");
+		tried |= strstr(line, "wrong  tdp-fd  ") &&
+			 strstr(line, "KVM runs without EPT/NPT");
+	}
+	status = out ? pclose(out) : -1;
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 1, "doctor fails");
+	ok(said, "for KVM's parameter is off");
+	ok(tried, "and there is no TDP fd");
+}
+
 static const struct tap_case cases[] = {
 	{ "without_vcpu", test_without_vcpu },
 	{ "with_vcpu", test_with_vcpu },
+	{ "doctor", test_doctor },
 };
 
 int main(int argc, char **argv)

@@ -65,6 +65,26 @@ static void test_size_format(void)
 	ok_text(size_format(UINT64_MAX, text), "18446744073709551615");
 }
 
+static void test_release_parse(void)
+{
+	static const struct {
+		const char *text;
+		unsigned int version;
+	} good[] = {
+		{ "6.1.0-56-cloud-amd64", 0x060100 }, { "6.12", 0x060c00 },
+		{ "7.3.12+deb14-amd64", 0x07030c }, { "6.1.300", 0x0601ff },
+	};
+	static const char * const bad[] = { "", "6", "linux", "-6.1", " 6.1" };
+	unsigned int version;
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		ok(release_parse(good[i].text, &version) &&
+		   version == good[i].version, "is a release", good[i].text);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ok(!release_parse(bad[i], &version), "is no release", bad[i]);
+}
+
 static void test_run_format(void)
 {
 	struct kvm_tdp_run run = {
@@ -270,6 +290,7 @@ int main(void)
 {
 	test_size_parse();
 	test_size_format();
+	test_release_parse();
 	test_run_format();
 	test_run_join();
 	test_printable();
