@@ -261,7 +261,7 @@ void window_put(struct spot *spot, const void *bytes, size_t length)
 		head = length < head ? length : head;
 		length = length < head + PAGE_4K ? length : head + PAGE_4K;
 		memcpy(spot->at, bytes, head);
-		memset(late.page, 0, PAGE_4K);
+		memset(late.page, WINDOW_CALM, PAGE_4K);
 		memcpy(late.page, (const uint8_t *)bytes + head, length - head);
 	}
 }
@@ -277,14 +277,14 @@ static bool calm(const uint8_t *from, const uint8_t *to)
 	return from >= to;
 }
 
-/* The page that came late was all zero after the struct. */
+/* The same, in the page that came late. */
 static bool late_calm(const uint8_t *from)
 {
 	const uint8_t *end = late.at + 2 * PAGE_4K;
 
 	if (end - from > MARGIN)
 		end = from + MARGIN;
-	while (from < end && !*from)
+	while (from < end && *from == WINDOW_CALM)
 		from++;
 	return from >= end;
 }
