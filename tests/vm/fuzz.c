@@ -22,6 +22,7 @@
 
 #define EVERYTHING	(1ULL << 48)
 #define CHECK		8192	/* steps from one check to the next */
+#define LOG		512	/* ... before there is no room for callbacks */
 #define WORK		65536	/* ... of a VM that has nothing to do with it */
 #define REPORT		60000	/* ms */
 
@@ -90,10 +91,11 @@ static void check_work(uint64_t step)
 
 static void check(uint64_t step)
 {
+	if (step % LOG == 0)
+		importers_check();
 	if (step % CHECK)
 		return;
 	check_tables();
-	importers_check();
 	if (!window_all_calm())
 		wrong("something was written where nothing may be");
 	if (step % WORK == 0)
