@@ -140,6 +140,24 @@ kernels_line() { awk -v label="$1" '$1 == label' "$KTDP_TOP/tests/kernels"; }
 kernels_flavours() { kernels_line "$1" | tr -s '\t ' '\n' | tail -n +4; }
 kernels_has() { kernels_flavours "$1" | grep -qxF "$2"; }
 
+random_seed() { od -An -N4 -tu4 /dev/urandom | tr -d ' '; }
+
+# vm_figures NAME VM-TEST-ARGUMENT...: run scripts/vm-test; of what the program NAME
+# said print its figures and remarks, and then the result. The status is that of
+# vm-test.
+vm_figures() {
+	local name=$1 status=0 logs
+	shift
+	logs=$(mktemp -d "${TMPDIR:-/tmp}/kvm_tdp-$name.XXXXXX")
+	"$KTDP_TOP/scripts/vm-test" --name "$name" --logs "$logs" "$@" >"$logs/result" ||
+		status=$?
+	sed -n "s/^$name: //p" "$logs/out.log"
+	grep '^#' "$logs/out.log" || true
+	cat "$logs/result"
+	[ $status != 0 ] || rm -rf "$logs"
+	return $status
+}
+
 # toolchain_of KERNEL-DIR: the tree in which modules for it are built, or nothing.
 toolchain_of() {
 	[ ! -e "$1/suite" ] || "$KTDP_TOP/scripts/toolchain" "$(<"$1/suite")"

@@ -242,7 +242,7 @@ static int ktdp_verify_page(struct ktdp_verify *v, u64 gfn)
 		mutex_unlock(&kvm->slots_lock);
 		if (ret != -EBUSY && (ret <= 0 || v->alone))
 			break;
-		v->alone = ret > 0 || v->alone;
+		v->alone |= ret > 0;
 		v->arg->retries++;
 		ret = KTDP_WRONG_UNDECIDED;
 	}

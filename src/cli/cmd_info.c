@@ -26,17 +26,6 @@ static const struct argp argp = {
 	children, NULL, NULL
 };
 
-static const char *format_name(unsigned int type)
-{
-	switch (type) {
-	case KVM_TDP_FORMAT_EPT:
-		return "EPT";
-	case KVM_TDP_FORMAT_NPT:
-		return "NPT";
-	}
-	return "unknown";
-}
-
 static const char *eager_name(__u32 eager)
 {
 	switch (eager) {

@@ -12,6 +12,8 @@
 
 #include <linux/kvm.h>
 
+#include "text.h"
+
 static bool in_group(gid_t gid)
 {
 	gid_t groups[NGROUPS_MAX];
@@ -145,7 +147,7 @@ void check_node(struct doctor *d)
 	}
 }
 
-void check_info(struct doctor *d, int tdp_fd)
+static void check_info(struct doctor *d, int tdp_fd)
 {
 	struct kvm_tdp_info info = { .size = sizeof(info) };
 	const char *format;
@@ -155,7 +157,7 @@ void check_info(struct doctor *d, int tdp_fd)
 		      strerror(errno));
 		return;
 	}
-	format = info.type == KVM_TDP_FORMAT_NPT ? "NPT" : "EPT";
+	format = format_name(info.type);
 	if (info.eager == KVM_TDP_EAGER_ON)
 		found(d, GOOD, "created: %s, eager fill on", format);
 	else if (info.eager == KVM_TDP_EAGER_OFF)

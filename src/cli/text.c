@@ -74,6 +74,17 @@ const char *level_name(unsigned int level)
 	return names[level < 4 ? level : 0];
 }
 
+const char *format_name(unsigned int type)
+{
+	switch (type) {
+	case KVM_TDP_FORMAT_EPT:
+		return "EPT";
+	case KVM_TDP_FORMAT_NPT:
+		return "NPT";
+	}
+	return "unknown";
+}
+
 const char *access_format(unsigned int access, char text[ACCESS_TEXT])
 {
 	text[0] = access & KVM_TDP_ACCESS_READ ? 'r' : '-';

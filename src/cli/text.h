@@ -19,6 +19,9 @@ const char *size_format(uint64_t value, char text[SIZE_TEXT]);
 
 const char *level_name(unsigned int level);
 
+/* Of kvm_tdp_info.type. */
+const char *format_name(unsigned int type);
+
 /* "rwx", with '-' for what is not granted. */
 #define ACCESS_TEXT	4
 const char *access_format(unsigned int access, char text[ACCESS_TEXT]);

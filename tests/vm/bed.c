@@ -5,17 +5,12 @@
 
 void bed_open(struct bed *bed)
 {
-	int ret;
-
 	vm_open(&bed->vm);
 	vm_add_vcpu(&bed->vm);
 	bed->tdp = ktdp_create(bed->vm.fd, 0);
 	if (bed->tdp < 0)
 		bail("no TDP fd: %d", bed->tdp);
-	bed->dma = dma_open();
-	ret = dma_attach(bed->dma, bed->tdp, 0);
-	if (ret)
-		bail("engine cannot attach: %d", ret);
+	bed->dma = dma_open_on(bed->tdp);
 }
 
 void bed_close(struct bed *bed)

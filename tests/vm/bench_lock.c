@@ -264,14 +264,10 @@ static void full_log(void)
 
 static void full_verify(void)
 {
-	struct kvm_tdp_verify verify = {
-		.size = sizeof(verify), .length = -PAGE_4K,
-	};
+	struct kvm_tdp_verify verify;
 
-	do {
-		must(ioctl(tdp, KVM_TDP_VERIFY, &verify));
-	} while (verify.length);
-	if (verify.stale | verify.excess | verify.no_slot | verify.kvm)
+	must(ktdp_verify(tdp, 0, -PAGE_4K, &verify));
+	if (ktdp_verify_wrong(&verify))
 		bail("the table is wrong");
 }
 

@@ -22,6 +22,16 @@ int dma_attach(int dma, int tdp, pid_t pid)
 	return sys(ioctl(dma, KVM_TDP_DMA_ATTACH, &attach));
 }
 
+int dma_open_on(int tdp)
+{
+	int dma = dma_open();
+	int ret = dma_attach(dma, tdp, 0);
+
+	if (ret)
+		bail("engine cannot attach: %d", ret);
+	return dma;
+}
+
 int dma_detach(int dma)
 {
 	struct kvm_tdp_dma_detach detach = { .size = sizeof(detach) };

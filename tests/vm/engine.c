@@ -43,8 +43,7 @@ void setup_with(void (*get)(struct mem *mem, size_t size), size_t size)
 	fill(eb.mem.hva, 0, size, 0);
 	vm_map(&eb.vm, 1, GPA, &eb.mem);
 	eb.tdp = must(sys(ktdp_create(eb.vm.fd, 0)));
-	eb.dma = dma_open();
-	must(sys(dma_attach(eb.dma, eb.tdp, 0)));
+	eb.dma = dma_open_on(eb.tdp);
 }
 
 void setup(void)

@@ -8,10 +8,8 @@
  * all is to be left to chance.
  */
 #include <linux/capability.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -60,17 +58,16 @@ static void check_tables(void)
 	struct beast *beast;
 
 	for (beast = beasts; beast < beasts + FUZZ_BEASTS; beast++) {
-		struct kvm_tdp_verify verify = {
-			.size = sizeof(verify), .length = EVERYTHING,
-		};
+		struct kvm_tdp_verify verify;
+		int ret;
 
 		if (!beast->used || beast_kind(beast) != FILE_TDP ||
 		    beast->file->vm->owner == OWNER_DEAD)
 			continue;
-		if (ioctl(beast->fd, KVM_TDP_VERIFY, &verify))
-			wrong("verify: errno %d", errno);
-		if (verify.stale || verify.excess || verify.no_slot ||
-		    verify.reserved || verify.kvm || verify.counters)
+		ret = ktdp_verify(beast->fd, 0, EVERYTHING, &verify);
+		if (ret)
+			wrong("verify: %d", ret);
+		if (ktdp_verify_wrong(&verify))
 			wrong("verify: something is wrong at %#llx",
 			      verify.first_bad);
 		if (!ktdp_counts_agree(beast->fd))
@@ -135,11 +132,9 @@ static void fuzz_run(uint64_t calls, uint64_t seed)
 	     (unsigned long long)began / 1000);
 }
 
-/* The heap does not move while there are holes in memory. */
 static void fuzz_open(void)
 {
-	mallopt(M_MMAP_THRESHOLD, 32 << 20);
-	mallopt(M_TRIM_THRESHOLD, 256 << 20);
+	sys_heap_settle();
 	count_open();
 	bed_open(&bed);
 	mem_small(&bed_ram, 16 * PAGE_4K);

@@ -192,7 +192,8 @@ void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 /* The fault there has to succeed; or may. */
 bool host_grants(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		 bool write);
-/* A slot of all RAM. */
+/* The slot of all RAM that every VM has at first. */
+extern const struct fuzz_slot host_first;
 int host_first_slot(int vm_fd, struct fuzz_vm *vm);
 void fuzz_slot(void);
 void fuzz_memory(void);

@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "sys.h"
 
 #define ERRNOS		134
 #define TOLD		20	/* that many are told at length */
@@ -53,17 +54,6 @@ static const char * const names[NR_FUZZ_KINDS] = {
 	[FUZZ_KILL] = "... and killed",
 };
 
-static const struct { int nr; const char *name; } errnos[] = {
-	{ EPERM, "EPERM" }, { ESRCH, "ESRCH" }, { EINTR, "EINTR" }, { EIO, "EIO" },
-	{ ENXIO, "ENXIO" }, { EBADF, "EBADF" }, { EAGAIN, "EAGAIN" },
-	{ ENOMEM, "ENOMEM" }, { EACCES, "EACCES" }, { EFAULT, "EFAULT" },
-	{ EBUSY, "EBUSY" }, { EEXIST, "EEXIST" }, { ENODEV, "ENODEV" },
-	{ EINVAL, "EINVAL" }, { ENFILE, "ENFILE" }, { EMFILE, "EMFILE" },
-	{ ENOTTY, "ENOTTY" }, { ESPIPE, "ESPIPE" }, { E2BIG, "E2BIG" },
-	{ EOPNOTSUPP, "EOPNOTSUPP" }, { ENOTCONN, "ENOTCONN" },
-	{ ENOENT, "ENOENT" },
-};
-
 void may(struct answers *answers, int answer)
 {
 	if (answers->nr < sizeof(answers->is) / sizeof(answers->is[0]))
@@ -72,10 +62,7 @@ void may(struct answers *answers, int answer)
 
 void count_open(void)
 {
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shared == MAP_FAILED)
-		bail("no memory for the counters");
+	shared = sys_shared(sizeof(*shared));
 }
 
 void count_step(uint64_t seed, uint64_t step)
@@ -144,18 +131,6 @@ uint64_t nr_wrong(void)
 	return shared->wrong;
 }
 
-static const char *errno_name(int nr)
-{
-	static char text[16];
-	size_t i;
-
-	for (i = 0; i < sizeof(errnos) / sizeof(errnos[0]); i++)
-		if (errnos[i].nr == nr)
-			return errnos[i].name;
-	snprintf(text, sizeof(text), "errno-%d", nr);
-	return text;
-}
-
 void count_print(void)
 {
 	int kind, i;
@@ -168,7 +143,7 @@ void count_print(void)
 		       (unsigned long long)nr_answered(kind, true));
 		for (i = 1; i < ERRNOS; i++)
 			if (shared->calls[kind][i])
-				printf(" %s %llu", errno_name(i),
+				printf(" %s %llu", strerrorname_np(i),
 				       (unsigned long long)shared->calls[kind][i]);
 		printf("\n");
 	}

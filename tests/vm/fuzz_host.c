@@ -15,6 +15,10 @@
 #define RAM_HVA		((void *)(1UL << 40))
 #define RW		(PROT_READ | PROT_WRITE)
 
+const struct fuzz_slot host_first = {
+	.gpa = FIRST_GPA, .pages = FUZZ_RAM_PAGES,
+};
+
 static uint8_t *ram;
 static enum page_state states[FUZZ_RAM_PAGES];
 
@@ -117,10 +121,8 @@ static int set_slot(int vm_fd, unsigned int as_id, unsigned int id,
 
 int host_first_slot(int vm_fd, struct fuzz_vm *vm)
 {
-	vm->slots[0][0] = (struct fuzz_slot){
-		.gpa = FIRST_GPA, .pages = FUZZ_RAM_PAGES,
-	};
-	return set_slot(vm_fd, 0, 0, &vm->slots[0][0]);
+	vm->slots[0][0] = host_first;
+	return set_slot(vm_fd, 0, 0, &host_first);
 }
 
 static void slot_change(struct fuzz_slot *slot)

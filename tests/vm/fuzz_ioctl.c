@@ -16,7 +16,6 @@
 #include "uapi.h"
 
 #define SIZE_MAX_KNOWN	4096
-#define NR_IOCTL_32	54	/* of the 32-bit system call table */
 
 /* A call: the struct as we made it, as the kernel sees it, as it came back. */
 struct request {
@@ -31,20 +30,10 @@ struct request {
 	bool compat;
 };
 
-static int call_32(int fd, unsigned long nr, void *arg)
-{
-	long ret;
-
-	asm volatile("int $0x80" : "=a" (ret)
-		     : "a" (NR_IOCTL_32), "b" ((long)fd), "c" (nr), "d" (arg)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return (int)ret;
-}
-
 static int issue(const struct request *req, unsigned long nr)
 {
 	if (req->compat)
-		return call_32(req->fd, nr, req->spot.at);
+		return uapi_ioctl_32(req->fd, nr, req->spot.at);
 	return sys(ioctl(req->fd, nr, req->spot.at));
 }
 

@@ -127,9 +127,7 @@ static void neighbour_take(struct fuzz_vm *vm, int sock)
 	if (fd < 0 || tdp < 0)
 		bail("the neighbour gave %d, %d", fd, tdp);
 	vm->neighbours = true;
-	vm->slots[0][0] = (struct fuzz_slot){
-		.gpa = 0x100000, .pages = FUZZ_RAM_PAGES,
-	};
+	vm->slots[0][0] = host_first;
 	zoo_adopt(fd, FILE_VM, vm);
 	zoo_adopt(tdp, FILE_TDP, vm);
 }

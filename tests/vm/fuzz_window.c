@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "uapi.h"
 #include "uffd.h"
 
 #define NR_PAGES	10
@@ -272,9 +273,7 @@ static bool calm(const uint8_t *from, const uint8_t *to)
 		from = alias;
 	if (to > alias + NR_PAGES * PAGE_4K)
 		to = alias + NR_PAGES * PAGE_4K;
-	while (from < to && *from == WINDOW_CALM)
-		from++;
-	return from >= to;
+	return from >= to || uapi_all_are(from, WINDOW_CALM, to - from);
 }
 
 /* The same, in the page that came late. */
@@ -284,9 +283,7 @@ static bool late_calm(const uint8_t *from)
 
 	if (end - from > MARGIN)
 		end = from + MARGIN;
-	while (from < end && *from == WINDOW_CALM)
-		from++;
-	return from >= end;
+	return from >= end || uapi_all_are(from, WINDOW_CALM, end - from);
 }
 
 bool window_calm(const struct spot *spot, size_t length)

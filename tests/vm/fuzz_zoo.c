@@ -277,6 +277,17 @@ void zoo_tend(void)
 			zoo_new(order[i]);
 }
 
+/* A call was made for one more fd of a file; -errno: it failed. */
+static void zoo_another(enum fuzz_kind call, int fd, struct fuzz_file *file)
+{
+	count_call(call, fd < 0 ? fd : 0);
+	if (fd < 0)
+		return;
+	file->refs++;
+	zoo_forget_closed(fd);
+	zoo_add(fd, file);
+}
+
 static void zoo_dup(void)
 {
 	struct beast *beast = zoo_any();
@@ -285,12 +296,7 @@ static void zoo_dup(void)
 	if (!beast->file)
 		return;
 	fd = sys(fcntl(beast->fd, F_DUPFD_CLOEXEC, roll(64)));
-	count_call(FUZZ_DUP, fd < 0 ? fd : 0);
-	if (fd < 0)
-		return;
-	beast->file->refs++;
-	zoo_forget_closed(fd);
-	zoo_add(fd, beast->file);
+	zoo_another(FUZZ_DUP, fd, beast->file);
 }
 
 /* The last fd of a VM, or of its tables, is costly to have anew. */
@@ -340,12 +346,7 @@ static void zoo_pass(void)
 		close(socks[0]);
 		close(socks[1]);
 	}
-	count_call(FUZZ_PASS, fd < 0 ? fd : 0);
-	if (fd < 0)
-		return;
-	beast->file->refs++;
-	zoo_forget_closed(fd);
-	zoo_add(fd, beast->file);
+	zoo_another(FUZZ_PASS, fd, beast->file);
 }
 
 void fuzz_zoo(void)

@@ -210,3 +210,23 @@ bool ktdp_counts_agree(int tdp)
 	}
 	return good;
 }
+
+int ktdp_verify(int tdp, uint64_t gpa, uint64_t size,
+		struct kvm_tdp_verify *verify)
+{
+	int ret;
+
+	*verify = (struct kvm_tdp_verify){
+		.size = sizeof(*verify), .gpa = gpa, .length = size,
+	};
+	do {
+		ret = sys(ioctl(tdp, KVM_TDP_VERIFY, verify));
+	} while (!ret && verify->length);
+	return ret;
+}
+
+uint64_t ktdp_verify_wrong(const struct kvm_tdp_verify *verify)
+{
+	return verify->stale + verify->excess + verify->no_slot +
+	       verify->reserved + verify->kvm + verify->counters;
+}

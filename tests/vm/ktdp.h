@@ -53,10 +53,18 @@ bool ktdp_empties(int tdp, unsigned int ms);
 /* Leaves of each level in the whole table agree with the counters. */
 bool ktdp_counts_agree(int tdp);
 
+/* All of a range, in as many calls as it takes. */
+int ktdp_verify(int tdp, uint64_t gpa, uint64_t size,
+		struct kvm_tdp_verify *verify);
+/* How much it found wrong; what is undecided is not. */
+uint64_t ktdp_verify_wrong(const struct kvm_tdp_verify *verify);
+
 int dma_open(void);
 /* @pid 0: this process. */
 int dma_attach(int dma, int tdp, pid_t pid);
 int dma_detach(int dma);
+/* An engine on @tdp, of this process; the test ends if there is none. */
+int dma_open_on(int tdp);
 struct kvm_tdp_dma_stats dma_stats(int dma);
 
 int dma_read(int dma, uint64_t gpa, void *buf, size_t size, unsigned int flags);

@@ -82,8 +82,7 @@ void proof_adopt(int tdp)
 	if (tdp < 0)
 		bail("no TDP fd: %d", tdp);
 	p.bed.tdp = tdp;
-	p.bed.dma = dma_open();
-	must(-dma_attach(p.bed.dma, tdp, 0));
+	p.bed.dma = dma_open_on(tdp);
 	p.handle = kmod_get(p.kmod, tdp);
 	is(kmod_register(p.kmod, p.handle, 0), 0, T("register"));
 	p.before = ktdp_stats(tdp);

@@ -9,7 +9,6 @@
  */
 #include <signal.h>
 #include <stdio.h>
-#include <malloc.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -57,15 +56,6 @@ static void sched_hurry(void)
 	sys_write(SCHED "latency_ns", "3000000");
 	sys_write(SCHED "min_granularity_ns", "500000");
 	sys_write(SCHED "wakeup_granularity_ns", "100000");
-}
-
-/* No thread maps memory later: there may be holes where the arenas are. */
-static void heap_settle(void)
-{
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_TRIM_THRESHOLD, 256 << 20);
-	mallopt(M_MMAP_THRESHOLD, 32 << 20);
-	free(memset(malloc(8 << 20), 1, 8 << 20));
 }
 
 static struct worker *add(const char *name, void *(*run)(void *worker),
@@ -243,7 +233,7 @@ int main(int argc, char **argv)
 		stress_slowness = atoi(argv[3]);
 	diag("%u s, seed %llu", seconds, (unsigned long long)seed);
 	sigaction(SIGBUS, &act, NULL);
-	heap_settle();
+	sys_heap_settle();
 	if (stress_slowness == 1)
 		sched_hurry();
 	figures_init();

@@ -3,7 +3,6 @@
  * Who looks on: the watching importer of tests/kmod, the module's own verify.
  */
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "bed.h"
@@ -77,8 +76,7 @@ void *storm_watch(void *arg)
 
 static uint64_t verify_judge(const char *who, const struct kvm_tdp_verify *verify)
 {
-	uint64_t bad = verify->stale + verify->excess + verify->no_slot +
-		       verify->reserved + verify->kvm + verify->counters;
+	uint64_t bad = ktdp_verify_wrong(verify);
 
 	count(FIG_VERIFIES, 1);
 	count(FIG_VERIFY_PAGES, verify->pages);
@@ -95,14 +93,9 @@ static uint64_t verify_judge(const char *who, const struct kvm_tdp_verify *verif
 /* The first page that was found bad, or 0. */
 uint64_t verify_range(const char *who, int tdp, uint64_t gpa, uint64_t size)
 {
-	struct kvm_tdp_verify verify = {
-		.size = sizeof(verify), .gpa = gpa, .length = size,
-	};
-	int ret;
+	struct kvm_tdp_verify verify;
+	int ret = ktdp_verify(tdp, gpa, size, &verify);
 
-	do {
-		ret = sys(ioctl(tdp, KVM_TDP_VERIFY, &verify));
-	} while ((!ret && verify.length) || ret == -EINTR);
 	if (ret) {
 		diag("%s: verify: %d", who, ret);
 		count(FIG_BAD_ERRNO, 1);

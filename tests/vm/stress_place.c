@@ -70,15 +70,11 @@ void ward_attach(struct ward *ward)
 		.action = KTDP_TEST_WATCH_BEGIN, .vm_fd = ward->vm.fd,
 		.gfn = GPA / PAGE_4K, .nr = WATCH_SIZE / PAGE_4K,
 	};
-	int ret;
 
 	ward->tdp = ktdp_create(ward->vm.fd, 0);
 	if (ward->tdp < 0)
 		bail("no TDP fd: %d", ward->tdp);
-	ward->dma = dma_open();
-	ret = dma_attach(ward->dma, ward->tdp, 0);
-	if (ret)
-		bail("engine cannot attach: %d", ret);
+	ward->dma = dma_open_on(ward->tdp);
 	ward->handle = kmod_get(ward->kmod, ward->tdp);
 	if (ward->handle < 0)
 		bail("no handle: %d", ward->handle);

@@ -56,12 +56,12 @@ void scarce_init(void)
 {
 	scarce_init_lock();
 	/* What is told of an OOM is long enough without all processes. */
-	must(-sys_write("/proc/sys/vm/oom_dump_tasks", "0"));
-	must(-sys_write("/proc/self/oom_score_adj", SCORE_NEVER));
-	must(-sys_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory"));
+	must(sys_write("/proc/sys/vm/oom_dump_tasks", "0"));
+	must(sys_write("/proc/self/oom_score_adj", SCORE_NEVER));
+	must(sys_write("/sys/fs/cgroup/cgroup.subtree_control", "+memory"));
 	must(mkdir(GROUP, 0700));
-	must(-sys_write(GROUP "/memory.max", GROUP_LIMIT));
-	must(-sys_write(GROUP "/memory.swap.max", "0"));
+	must(sys_write(GROUP "/memory.max", GROUP_LIMIT));
+	must(sys_write(GROUP "/memory.swap.max", "0"));
 }
 
 static void process_mark(pid_t pid, const char *score, bool group)
@@ -69,10 +69,10 @@ static void process_mark(pid_t pid, const char *score, bool group)
 	char path[64], text[16];
 
 	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", pid);
-	must(-sys_write(path, score));
+	must(sys_write(path, score));
 	snprintf(text, sizeof(text), "%d", pid);
 	if (group)
-		must(-sys_write(GROUP "/cgroup.procs", text));
+		must(sys_write(GROUP "/cgroup.procs", text));
 }
 
 /* A number of /proc/meminfo, in kB. */

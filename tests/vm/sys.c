@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -173,6 +174,14 @@ void *sys_shared(size_t size)
 	if (memory == MAP_FAILED)
 		bail("no shared memory: errno %d", errno);
 	return memory;
+}
+
+void sys_heap_settle(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
+	mallopt(M_MMAP_THRESHOLD, 32 << 20);
+	free(memset(malloc(8 << 20), 1, 8 << 20));
 }
 
 uint64_t sys_now(void)

@@ -39,6 +39,9 @@ int sys_wait(pid_t pid, unsigned int ms);
 /* The child's exit status (-ETIMEDOUT, -ECHILD if a signal ended it). */
 int sys_wait_exit(pid_t pid, unsigned int ms);
 
+/* The heap maps no memory from here on: there may be holes that are not its. */
+void sys_heap_settle(void);
+
 int sys_send_fd(int sock, int fd);
 int sys_recv_fd(int sock);
 

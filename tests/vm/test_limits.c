@@ -105,10 +105,7 @@ static int in_cgroup(void (*vmm)(void))
 	must(sys_write(CGROUPS "cgroup.subtree_control", "+memory"));
 	if (mkdir(CGROUP, 0755) && errno != EEXIST)
 		bail("no cgroup: errno %d", errno);
-	figures = mmap(NULL, PAGE_4K, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (figures == MAP_FAILED)
-		bail("no memory to report in");
+	figures = sys_shared(sizeof(*figures));
 	pid = must(fork());
 	if (!pid) {
 		must(sys_write(CGROUP "cgroup.procs", "0"));
@@ -132,7 +129,7 @@ static void test_charged(void)
 	ok(grown >= tables - SLACK, "they are charged to its cgroup");
 	ok(grown <= tables + tables / 8 + SLACK, "with little else");
 	ok(left <= SLACK, "until they are gone");
-	munmap(figures, PAGE_4K);
+	munmap(figures, sizeof(*figures));
 }
 
 static void test_limit(void)
@@ -149,7 +146,7 @@ static void test_limit(void)
 	must(read(fd, events, sizeof(events) - 1));
 	close(fd);
 	ok(strstr(events, "oom_kill 0\n"), "nobody was killed for it");
-	munmap(figures, PAGE_4K);
+	munmap(figures, sizeof(*figures));
 }
 
 /* Where there is no slot there is no table either. */

@@ -4,7 +4,6 @@
  * held where it looks worst.
  */
 #include <stdio.h>
-#include <sys/ioctl.h>
 
 #include "proof.h"
 
@@ -17,15 +16,12 @@ static const struct kmod_point point_vma_gone = { .symbol = "unmap_vmas" };
 /* Pages that are wrong, or -errno. */
 static int verify(void)
 {
-	struct kvm_tdp_verify verify = {
-		.size = sizeof(verify), .gpa = GPA, .length = SIZE,
-	};
-	int ret = sys(ioctl(p.bed.tdp, KVM_TDP_VERIFY, &verify));
+	struct kvm_tdp_verify verify;
+	int ret = ktdp_verify(p.bed.tdp, GPA, SIZE, &verify);
 
 	if (ret)
 		return ret;
-	return verify.stale + verify.excess + verify.no_slot + verify.reserved +
-	       verify.kvm + verify.undecided;
+	return ktdp_verify_wrong(&verify) + verify.undecided;
 }
 
 static void check_verify(const struct change *change,

@@ -24,6 +24,7 @@
 #include "kmod.h"
 #include "nobody.h"
 #include "sys.h"
+#include "uapi.h"
 
 #define SIZE		0x10000UL
 #define PAGES		(SIZE / PAGE_4K)
@@ -63,15 +64,12 @@ static void begin(void)
 	secrets[PAGES] = info.root_hpa;
 	for (i = 0; i < PAGES; i++)
 		secrets[i] = mem_hpa(mem.hva + i * PAGE_4K);
-	report = mmap(NULL, PAGE_4K, PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (report == MAP_FAILED)
-		bail("no memory to report in");
+	report = sys_shared(sizeof(*report));
 }
 
 static void end(void)
 {
-	munmap(report, PAGE_4K);
+	munmap(report, sizeof(*report));
 	close(dev);
 	bed_close(&bed);
 	mem_free(&mem);
@@ -357,15 +355,6 @@ static void report_on(unsigned int *count, const struct request *req,
 	++*count;
 }
 
-static bool all_are(const uint8_t *bytes, uint8_t value, size_t size)
-{
-	while (size && *bytes == value) {
-		bytes++;
-		size--;
-	}
-	return !size;
-}
-
 static void request(const struct request *req, uint8_t fill)
 {
 	union arg arg, before;
@@ -386,7 +375,7 @@ static void request(const struct request *req, uint8_t fill)
 	    has_secret(data, none, answer))
 		report_on(&report->leaks, req, "a secret", ret);
 	if (answer > sizeof(data) ||
-	    !all_are(data + answer, fill, sizeof(data) - answer))
+	    !uapi_all_are(data + answer, fill, sizeof(data) - answer))
 		report_on(&report->changed, req, "bytes beyond the answer", ret);
 	/* The engine tells what was done, also when it failed. */
 	if (ret && *req->fd == bed.dma)

@@ -13,23 +13,12 @@
 
 #define BEYOND		64	/* bytes after a struct that are looked at */
 #define IOC_TYPE	KVM_TDP_IOC_TYPE
-#define NR_IOCTL_32	54	/* of the 32-bit system call table */
 
 static struct uapi u;
 
 static int call_64(int fd, unsigned long nr, void *arg)
 {
 	return sys(ioctl(fd, nr, arg));
-}
-
-static int call_32(int fd, unsigned long nr, void *arg)
-{
-	long ret;
-
-	asm volatile("int $0x80" : "=a" (ret)
-		     : "a" (NR_IOCTL_32), "b" ((long)fd), "c" (nr), "d" (arg)
-		     : "memory", "r8", "r9", "r10", "r11");
-	return (int)ret;
 }
 
 static int (*call)(int fd, unsigned long nr, void *arg) = call_64;
@@ -398,7 +387,7 @@ static void test_64(void)
 
 static void test_32(void)
 {
-	call = call_32;
+	call = uapi_ioctl_32;
 	test_all();
 }
 

@@ -29,28 +29,9 @@ static struct bed bed;
 static struct mem mem;
 static int kmod, handle;
 
-static int verify(int tdp, uint64_t gpa, uint64_t size,
-		  struct kvm_tdp_verify *v)
-{
-	*v = (struct kvm_tdp_verify){
-		.size = sizeof(*v), .gpa = gpa, .length = size,
-	};
-	do {
-		if (ioctl(tdp, KVM_TDP_VERIFY, v))
-			return -errno;
-	} while (v->length);
-	return 0;
-}
-
-static uint64_t wrong(const struct kvm_tdp_verify *v)
-{
-	return v->stale + v->excess + v->no_slot + v->reserved + v->kvm +
-	       v->counters;
-}
-
 static bool is_clean(const struct kvm_tdp_verify *v)
 {
-	if (!wrong(v) && !v->first_bad)
+	if (!ktdp_verify_wrong(v) && !v->first_bad)
 		return true;
 	diag("stale %llu excess %llu no_slot %llu reserved %llu kvm %llu counters %llu, first %#llx",
 	     v->stale, v->excess, v->no_slot, v->reserved, v->kvm, v->counters,
@@ -99,15 +80,15 @@ static void test_clean(void)
 	is(guest_fill(&bed.vm, GPA_LOW, PAGE_2M, GEN(1)), 0, "and a 2M page");
 	is(ktdp_prefault(bed.tdp, GPA + PAGE_2M, PAGE_2M - PAGE_4K, ACC_R), 0,
 	   "the rest is faulted in");
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "verify all");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "verify all");
 	ok(is_clean(&v), "nothing is wrong");
 	is(v.undecided, 0, "nor undecided");
 	ok(v.pages >= PAGES - 1 + 512, "pages of all kinds: %llu", v.pages);
 	ok(v.leaves < v.pages - 510, "in fewer leaves: %llu", v.leaves);
-	is(verify(bed.tdp, GPA, PAGE_4K, &v), 0, "verify a page");
+	is(ktdp_verify(bed.tdp, GPA, PAGE_4K, &v), 0, "verify a page");
 	is(v.pages, 1, "is one page");
 	is(v.gpa, GPA + PAGE_4K, "and ends behind it");
-	is(verify(bed.tdp, GPA + SIZE, PAGE_1G, &v), 0, "verify nothing");
+	is(ktdp_verify(bed.tdp, GPA + SIZE, PAGE_1G, &v), 0, "verify nothing");
 	is(v.pages, 0, "is no page");
 	end();
 	mem_free(&huge);
@@ -123,15 +104,15 @@ static void test_stale(void)
 	other = poke(gpa + PAGE_4K, 0);
 	flip = poke(gpa, 0) ^ other;
 	poke(gpa, flip);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "another page is planted: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "another page is planted: verify");
 	is(v.stale, 1, "one is stale");
 	is(v.kvm, 1, "and not what KVM maps");
-	is(wrong(&v), 2, "nothing else is wrong");
+	is(ktdp_verify_wrong(&v), 2, "nothing else is wrong");
 	is(v.first_bad, gpa, "it is that one");
-	is(verify(bed.tdp, gpa + PAGE_4K, SIZE, &v), 0, "verify behind it");
+	is(ktdp_verify(bed.tdp, gpa + PAGE_4K, SIZE, &v), 0, "verify behind it");
 	ok(is_clean(&v), "nothing is wrong");
 	poke(gpa, flip);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	end();
 }
@@ -147,11 +128,11 @@ static void test_stale_gone(void)
 	entry = poke(GPA, 0);
 	must(madvise(mem.hva, PAGE_4K, MADV_DONTNEED));
 	poke(GPA, entry);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf outlived its page: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf outlived its page: verify");
 	is(v.stale, 1, "it is stale");
 	is(v.first_bad, GPA, "it is that one");
 	poke(GPA, entry);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	end();
 }
@@ -160,12 +141,12 @@ static void check_excess(const char *what, uint64_t gpa)
 {
 	struct kvm_tdp_verify v;
 
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "%s: verify", what);
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "%s: verify", what);
 	ok(is_clean(&v), "%s: nothing is wrong", what);
 	poke(gpa, NPT_WRITE | NPT_DIRTY);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "%s: made writable: verify", what);
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "%s: made writable: verify", what);
 	is(v.excess, 1, "%s: one page too much", what);
-	is(wrong(&v), 1, "%s: nothing else", what);
+	is(ktdp_verify_wrong(&v), 1, "%s: nothing else", what);
 	is(v.first_bad, gpa, "%s: that one", what);
 	poke(gpa, NPT_WRITE | NPT_DIRTY);
 }
@@ -203,7 +184,7 @@ static void test_no_slot(void)
 	   "the last page of the slot");
 	entry = poke(gpa - PAGE_4K, 0);
 	poke(gpa, entry);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf behind the slot: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf behind the slot: verify");
 	is(v.no_slot, 1, "one is in no slot");
 	is(v.stale, 0, "which is all there is to say of it");
 	ok(v.counters, "but that it is not counted");
@@ -219,9 +200,9 @@ static void test_reserved(void)
 	begin(0);
 	is(ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_W), 0, "pages");
 	poke(GPA + PAGE_4K, NPT_BIT_11);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "a reserved bit: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a reserved bit: verify");
 	is(v.reserved, 1, "one has reserved bits");
-	is(wrong(&v), 1, "nothing else is wrong");
+	is(ktdp_verify_wrong(&v), 1, "nothing else is wrong");
 	is(v.first_bad, GPA + PAGE_4K, "it is that one");
 	poke(GPA + PAGE_4K, NPT_BIT_11);
 	end();
@@ -236,13 +217,13 @@ static void test_counters(void)
 	is(ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_W), 0, "pages");
 	entry = poke(GPA, 0);
 	poke(GPA, entry);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf vanishes: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf vanishes: verify");
 	is(v.counters, 1, "one counter is wrong");
-	is(wrong(&v), 1, "nothing else is");
-	is(verify(bed.tdp, GPA, SIZE, &v), 0, "a part only: verify");
+	is(ktdp_verify_wrong(&v), 1, "nothing else is");
+	is(ktdp_verify(bed.tdp, GPA, SIZE, &v), 0, "a part only: verify");
 	ok(is_clean(&v), "the counters are not looked at");
 	poke(GPA, entry);
-	is(verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	end();
 }
@@ -301,7 +282,7 @@ static void test_live(void)
 	must(-pthread_create(&thread, NULL, churn_thread, &churn));
 	for (round = 0; round < 400; round++) {
 		guest_touch(&bed.vm, GPA, SIZE - PAGE_4K);
-		must(verify(bed.tdp, 0, WHOLE, &v));
+		must(ktdp_verify(bed.tdp, 0, WHOLE, &v));
 		bad += !is_clean(&v);
 		pages += v.pages;
 		retries += v.retries;
@@ -326,11 +307,11 @@ static void test_exiting(void)
 	vmm_start(&vmm);
 	vm = must(vmm_steal_fd(&vmm));
 	tdp = must(ktdp_create(vm, 0));
-	is(verify(tdp, 0, WHOLE, &v), 0, "another process's VM: verify");
+	is(ktdp_verify(tdp, 0, WHOLE, &v), 0, "another process's VM: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	ok(v.pages, "pages: %llu", v.pages);
 	ok(vmm_kill(&vmm), "the process is killed");
-	is(verify(tdp, 0, WHOLE, &v), -EPERM, "verify");
+	is(ktdp_verify(tdp, 0, WHOLE, &v), -EPERM, "verify");
 	close(tdp);
 	close(vm);
 }

@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define NR_IOCTL_32	54	/* of the 32-bit system call table */
+
 static void uapi_scatter(struct mem *mem)
 {
 	size_t pages = mem->size / PAGE_4K, i;
@@ -55,6 +57,16 @@ int uapi_free_fd(void)
 
 	close(fd);
 	return fd;
+}
+
+int uapi_ioctl_32(int fd, unsigned long nr, void *arg)
+{
+	long ret;
+
+	asm volatile("int $0x80" : "=a" (ret)
+		     : "a" (NR_IOCTL_32), "b" ((long)fd), "c" (nr), "d" (arg)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
 }
 
 bool uapi_all_are(const uint8_t *bytes, int value, size_t length)

@@ -35,6 +35,9 @@ void uapi_close(struct uapi *uapi);
  */
 int uapi_free_fd(void);
 
+/* As a 32-bit caller, on what is below 4G. */
+int uapi_ioctl_32(int fd, unsigned long nr, void *arg);
+
 bool uapi_all_are(const uint8_t *bytes, int value, size_t length);
 
 #endif /* TESTS_VM_UAPI_H */
