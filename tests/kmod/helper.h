@@ -20,7 +20,7 @@
  * @running: callbacks that run now
  * @hold: the next one spins
  * @release_ns: until this time, of ktime_get_ns()
- * @finals: invalidate(0, -1) received since the first leak; @lock
+ * @finals: leaked registrations that have been ended; @lock
  * @total: callbacks since the log was read; @lock
  * @lock: raw, as callbacks take it
  * @records: the first of them; @lock

@@ -4,6 +4,7 @@
  * them, and callbacks that take their time.
  */
 
+#include <linux/kallsyms.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/timekeeping.h>
@@ -26,12 +27,23 @@ static u32 current_context(void)
 	       (irqs_disabled() ? KTDP_TEST_IRQS_OFF : 0);
 }
 
+/* What the last put of an fd tells of the end of a registration, and no other. */
+static bool importer_is_final(const struct ktdp_test_record *record,
+			      unsigned long caller)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	if (record->start || record->size != ULONG_MAX)
+		return false;
+	sprint_symbol_no_offset(name, caller);
+	return str_has_prefix(name, "ktdp_importers_drop");
+}
+
 static void importer_record(struct test_importer *imp,
-			    struct ktdp_test_record *record)
+			    struct ktdp_test_record *record, bool final)
 {
 	raw_spin_lock(&imp->lock);
-	if (imp->leaked && !record->start && record->size == ULONG_MAX)
-		imp->finals++;
+	imp->finals += final && imp->leaked;
 	if (imp->total < KTDP_TEST_RECORDS)
 		imp->records[imp->total] = *record;
 	imp->total++;
@@ -76,7 +88,7 @@ static void importer_invalidate(void *data, unsigned long start,
 		importer_spin(imp);
 
 	record.end_ns = ktime_get_ns();
-	importer_record(imp, &record);
+	importer_record(imp, &record, importer_is_final(&record, _RET_IP_));
 	atomic_dec(&imp->running);
 }
 
