@@ -10,7 +10,10 @@ kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
 all: modules cli
 
 modules:
-	+$(kbuild) modules
+	+$(kbuild) modules || { \
+		! test -e src/facts.h || grep -q KNOWN src/facts.h || \
+			echo "kvm_tdp cannot be built for this kernel, which is newer than those it is made for" >&2; \
+		false; }
 
 cli:
 	$(MAKE) -C src/cli

@@ -23,7 +23,7 @@ for fact in $facts; do
 	if "$@" -S -o /dev/null "$fact" 2>"$out.log"; then
 		echo "#define KTDP_HAS_$name 1" >>"$out.tmp"
 	elif ! "$@" -DKTDP_OTHERWISE -S -o /dev/null "$fact" 2>>"$out.log"; then
-		grep error "$out.log" >&2
+		grep error "$out.log" >&2 || cat "$out.log" >&2
 		echo "kvm_tdp cannot be built for this kernel, of which has to be true:" \
 			"$(sed -n '2s/^\/\* \(.*\) \*\/$/\1/p' "$fact")" >&2
 		exit 1
