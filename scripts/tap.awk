@@ -3,12 +3,25 @@
 # Read TAP of one program after the other, as make or tests/vm/init print it.
 # Print what failed, with the diagnostics around it, and end with the line
 # "PASSED n FAILED m". What did not run counts as failed: a plan not kept, a
-# skip, a program without a plan or with a bad end.
+# skip, a program without a plan or with a bad end. Only what is skipped for
+# want of something in -v lacks="WORD...", "# SKIP no WORD", counts as neither;
+# each gets a line "note: skipped: ...". What a program says as "# note: ..." is
+# printed, too.
 
 function report(text)
 {
 	print "  not ok: " (program == "" ? "" : program ": ") text
 	failed++
+}
+
+# Is this result a skip for want of something that this machine lacks?
+function excused(	i, nr, word)
+{
+	nr = split(lacks, word, " ")
+	for (i = 1; i <= nr; i++)
+		if ($0 ~ "# SKIP no " word[i] "$")
+			return 1
+	return 0
 }
 
 # Keep the last few lines.
@@ -90,6 +103,9 @@ BEGIN { passed = failed = started = 0 }
 	context = 0
 	if (number != ran) {
 		report("test " ran " calls itself " number)
+	} else if (good && excused()) {
+		sub(/^ok [0-9]+ - /, "")
+		print "note: skipped: " (program == "" ? "" : program ": ") $0
 	} else if (good && $0 !~ /# *[Ss][Kk][Ii][Pp]/) {
 		passed++
 	} else {
@@ -105,6 +121,12 @@ BEGIN { passed = failed = started = 0 }
 /^Bail out!/ {
 	recall()
 	report($0)
+	next
+}
+
+/^# note: / {
+	sub(/^# /, "")
+	print
 	next
 }
 

@@ -411,7 +411,7 @@ static void setup(void)
 	mem_thp(&thp, PAGE_2M);
 	mem_new(&vast, WIDE_END - WIDE_GPA - PAGE_4K, 0,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-	must(madvise(vast.hva, vast.size, MADV_NOHUGEPAGE));
+	mem_no_thp(vast.hva, vast.size);
 	must(mem_hugetlb(&huge, PAGE_1G, PAGE_1G));
 	mem_repeated(&full, PAGE_1G);
 	vm_map(&vm, SLOT_SMALL, GPA, &small);

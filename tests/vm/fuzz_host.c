@@ -28,7 +28,7 @@ void host_open(void)
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (ram == MAP_FAILED)
 		bail("no guest memory");
-	must(madvise(ram, FUZZ_RAM_PAGES * PAGE_4K, MADV_NOHUGEPAGE));
+	mem_no_thp(ram, FUZZ_RAM_PAGES * PAGE_4K);
 }
 
 void host_close(void)

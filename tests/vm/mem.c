@@ -44,18 +44,41 @@ void mem_new(struct mem *mem, size_t size, size_t offset, int flags, int fd)
 {
 	mem->size = size;
 	mem->fd = fd;
+	mem->piece = PAGE_4K;
 	mem_place(mem, offset, flags, fd);
+}
+
+void mem_small_at(struct mem *mem, size_t size, size_t offset)
+{
+	mem_new(mem, size, offset, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	mem_no_thp(mem->hva, size);
 }
 
 void mem_small(struct mem *mem, size_t size)
 {
-	mem_new(mem, size, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	/* EINVAL: this kernel has none anyway. */
-	if (madvise(mem->hva, size, MADV_NOHUGEPAGE) && errno != EINVAL)
-		bail("madvise: errno %d", errno);
+	mem_small_at(mem, size, 0);
 }
 
-void mem_thp_at(struct mem *mem, size_t size, size_t offset)
+static bool mem_has_thp(void)
+{
+	return !access("/sys/kernel/mm/transparent_hugepage", F_OK);
+}
+
+bool mem_skip_thp(const char *name)
+{
+	if (mem_has_thp())
+		return false;
+	skip(name, "THP");
+	return true;
+}
+
+void mem_no_thp(void *hva, size_t size)
+{
+	if (mem_has_thp())
+		must(madvise(hva, size, MADV_NOHUGEPAGE));
+}
+
+static void mem_thp_at(struct mem *mem, size_t size, size_t offset)
 {
 	mem_new(mem, size, offset, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	must(madvise(mem->hva, size, MADV_HUGEPAGE));
@@ -65,6 +88,28 @@ void mem_thp_at(struct mem *mem, size_t size, size_t offset)
 void mem_thp(struct mem *mem, size_t size)
 {
 	mem_thp_at(mem, size, 0);
+}
+
+void mem_huge_at(struct mem *mem, size_t size, size_t offset)
+{
+	size_t whole = (offset + size + PAGE_2M - 1) & -PAGE_2M;
+
+	if (mem_has_thp()) {
+		mem_thp_at(mem, size, offset);
+		return;
+	}
+	if (sys_hugepages(PAGE_2M, whole / PAGE_2M))
+		bail("no 2M pages");
+	mem_new(mem, whole, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1);
+	memset(mem->hva, 0, whole);
+	mem->hva += offset;
+	mem->size = size;
+	mem->piece = PAGE_2M;
+}
+
+void mem_huge(struct mem *mem, size_t size)
+{
+	mem_huge_at(mem, size, 0);
 }
 
 void mem_shared(struct mem *mem, size_t size)
@@ -126,12 +171,17 @@ int mem_hugetlb(struct mem *mem, size_t size, size_t page)
 	fd = must(memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | flags));
 	must(ftruncate(fd, size));
 	mem_new(mem, size, 0, MAP_SHARED, fd);
+	mem->piece = page;
 	return 0;
 }
 
 void mem_free(struct mem *mem)
 {
-	munmap(mem->hva, mem->size);
+	size_t piece = mem->piece ? mem->piece : PAGE_4K;
+	uintptr_t start = (uintptr_t)mem->hva & -piece;
+	uintptr_t end = (uintptr_t)mem->hva + mem->size;
+
+	munmap((void *)start, ((end + piece - 1) & -piece) - start);
 	if (mem->fd >= 0)
 		close(mem->fd);
 	mem->hva = NULL;

@@ -23,12 +23,16 @@ struct mem {
 	void *hva;
 	size_t size;
 	int fd;			/* of the file, -1 for anonymous memory */
+	size_t piece;		/* of hugetlb: the host takes no less back */
 };
 
 /* 2M-aligned unless told otherwise; the test ends if memory cannot be had. */
 void mem_small(struct mem *mem, size_t size);		/* no huge pages */
+void mem_small_at(struct mem *mem, size_t size, size_t offset);
 void mem_thp(struct mem *mem, size_t size);		/* populated, huge */
-void mem_thp_at(struct mem *mem, size_t size, size_t offset);
+/* The same, of hugetlb on a kernel without THP. */
+void mem_huge(struct mem *mem, size_t size);
+void mem_huge_at(struct mem *mem, size_t size, size_t offset);
 void mem_shared(struct mem *mem, size_t size);		/* shared anonymous */
 void mem_memfd(struct mem *mem, size_t size);
 /* The same 2M of a memfd over and over, present, all pages apart in the host. */
@@ -38,6 +42,11 @@ void mem_file(struct mem *mem, const char *dir, size_t size, int map_flags);
 /* @offset from a 2M boundary, mmap() @flags, @fd or -1. */
 void mem_new(struct mem *mem, size_t size, size_t offset, int flags, int fd);
 void mem_free(struct mem *mem);
+
+/* Small pages, where the kernel has others. */
+void mem_no_thp(void *hva, size_t size);
+/* Is there no THP here?  Then the case is skipped. */
+bool mem_skip_thp(const char *name);
 
 /* Pages of 2M or 1G, reserved on the way; -errno if there are none. */
 int mem_hugetlb(struct mem *mem, size_t size, size_t page);

@@ -26,6 +26,12 @@ void plan(int nr);
 void diag(const char *fmt, ...) TAP_PRINTF(1, 2);
 int done(void);
 
+/*
+ * A case that cannot be on this kernel, which has no @what: neither passed nor
+ * failed, where scripts/vm-test finds that it is so, and failed elsewhere.
+ */
+void skip(const char *name, const char *what);
+
 bool tap_ok(const char *file, int line, bool good, const char *fmt, ...)
 	TAP_PRINTF(4, 5);
 bool tap_is(const char *file, int line, long long got, long long want,

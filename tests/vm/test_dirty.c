@@ -27,12 +27,12 @@ static const struct layout {
 	const char *name;
 	uint64_t gpa;
 	size_t pages;
-	int advice;
+	unsigned int level;
 } layouts[NR_LAYOUTS] = {
-	{ "4K", GPA, 1024, MADV_NOHUGEPAGE },
-	{ "4K odd", GPA + 3 * PAGE_4K, 1000, MADV_NOHUGEPAGE },
-	{ "2M", GPA, 1024, MADV_HUGEPAGE },
-	{ "2M odd", GPA + PAGE_2M - 3 * PAGE_4K, 1030, MADV_HUGEPAGE },
+	{ "4K", GPA, 1024, 1 },
+	{ "4K odd", GPA + 3 * PAGE_4K, 1000, 1 },
+	{ "2M", GPA, 1024, 2 },
+	{ "2M odd", GPA + PAGE_2M - 3 * PAGE_4K, 1030, 2 },
 };
 
 static struct bed bed;
@@ -104,8 +104,10 @@ static void begin(void)
 	base = layout->gpa;
 	pages = layout->pages;
 	snprintf(title, sizeof(title), "%s, %s", modes[mode], layout->name);
-	mem_new(&mem, pages * PAGE_4K, base % PAGE_2M, MAP_PRIVATE | MAP_ANON, -1);
-	must(madvise(mem.hva, mem.size, layout->advice));
+	if (layout->level == 2)
+		mem_huge_at(&mem, pages * PAGE_4K, base % PAGE_2M);
+	else
+		mem_small_at(&mem, pages * PAGE_4K, base % PAGE_2M);
 	bed_open(&bed);
 	log_set_mode(&bed.vm, mode);
 	vm_map(&bed.vm, SLOT, base, &mem);
@@ -230,7 +232,7 @@ static void check_on(unsigned int level)
 
 static void check_switch(void)
 {
-	unsigned int level = layout->advice == MADV_HUGEPAGE ? 2 : 1;
+	unsigned int level = layout->level;
 
 	begin();
 	is(ktdp_level(bed.tdp, page_gpa(3)), level, T("the level"));

@@ -90,14 +90,21 @@ static void check_kind(const char *what, unsigned int level)
 	end();
 }
 
-static void test_kinds(void)
+static void check_thp(void)
 {
-	mem_small(&mem, PAGE_2M);
-	check_kind("anonymous", 1);
+	if (mem_skip_thp("THP"))
+		return;
 	mem_thp(&mem, PAGE_2M);
 	if (!mem_is_thp(mem.hva))
 		bail("the host has no THP to give");
 	check_kind("THP", 2);
+}
+
+static void test_kinds(void)
+{
+	mem_small(&mem, PAGE_2M);
+	check_kind("anonymous", 1);
+	check_thp();
 	mem_memfd(&mem, PAGE_2M);
 	check_kind("memfd", 1);
 	mem_file(&mem, "/tmp", PAGE_2M, MAP_SHARED);
@@ -195,6 +202,8 @@ static void test_ksm(void)
 /* A huge page of zeroes either enters as it is, or is counted as left out. */
 static void test_huge_zero_page(void)
 {
+	if (mem_skip_thp("huge zero page"))
+		return;
 	mem_new(&mem, PAGE_2M, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	must(madvise(mem.hva, PAGE_2M, MADV_HUGEPAGE));
 	begin("huge zero page");
@@ -381,7 +390,7 @@ static void test_windows(void)
 
 	mem_new(&mem, nr * stride, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 		-1);
-	must(madvise(mem.hva, mem.size, MADV_NOHUGEPAGE));
+	mem_no_thp(mem.hva, mem.size);
 	begin("windows");
 	for (i = 0; !ret && i < nr; i++)
 		ret = guest_fill(&bed.vm, GPA + i * stride, 8, GEN(1));

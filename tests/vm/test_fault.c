@@ -60,6 +60,8 @@ static void test_thp(void)
 {
 	struct mem mem;
 
+	if (mem_skip_thp("THP"))
+		return;
 	mem_thp(&mem, SIZE);
 	if (!mem_is_thp(mem.hva))
 		bail("the host has no THP to give");
@@ -320,7 +322,7 @@ static void test_edges(void)
 	size_t size = SIZE - PAGE_2M;
 	struct mem mem;
 
-	mem_thp(&mem, SIZE);
+	mem_huge(&mem, SIZE);
 	bed_open(&bed);
 	is(vm_slot(&bed.vm, 1, start, size, mem.hva + PAGE_2M / 2, 0), 0,
 	   "slot from the middle of a huge page to the middle of another");
@@ -343,7 +345,7 @@ static void test_misaligned(void)
 {
 	struct mem mem;
 
-	mem_thp(&mem, SIZE);
+	mem_huge(&mem, SIZE);
 	bed_open(&bed);
 	is(vm_slot(&bed.vm, 1, GPA, PAGE_2M, mem.hva + PAGE_4K, 0), 0,
 	   "slot at an odd page of a huge page");

@@ -76,6 +76,8 @@ static void test_thp(void)
 {
 	uint64_t gpa = GPA + PAGE_2M;
 
+	if (mem_skip_thp("THP"))
+		return;
 	mem_thp(&mem, 2 * PAGE_2M);
 	begin();
 	is(ktdp_level(bed.tdp, gpa), 2, "THP: huge leaf first");

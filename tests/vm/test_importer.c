@@ -344,6 +344,8 @@ static void test_invalidate(void)
 /* A part of a large leaf is gone: the whole leaf is. */
 static void test_invalidate_huge(void)
 {
+	if (mem_skip_thp("4K of 2M"))
+		return;
 	setup_with(mem_thp, 2 * PAGE_2M);
 	is(kmod_register(kmod, handle, 0), 0, "register");
 	is(map_page(3), 0, "fault");

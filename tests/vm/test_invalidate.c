@@ -287,6 +287,8 @@ static void test_thp_split(void)
 {
 	uint64_t hole = GPA + PAGE_2M + OFF;
 
+	if (mem_skip_thp("split"))
+		return;
 	mem_thp(&mem, 2 * PAGE_2M);
 	bed_open(&bed);
 	warm();
@@ -305,6 +307,8 @@ static void test_thp_split(void)
 
 static void test_thp_collapse(void)
 {
+	if (mem_skip_thp("collapse"))
+		return;
 	mem_small(&mem, PAGE_2M);
 	bed_open(&bed);
 	warm();
@@ -324,7 +328,7 @@ static void test_leaf_replaces_table(void)
 {
 	struct kvm_tdp_stats before;
 
-	mem_thp(&mem, PAGE_2M);
+	mem_huge(&mem, PAGE_2M);
 	bed_open(&bed);
 	is(vm_slot(&bed.vm, 1, GPA, SIZE, mem.hva, 0), 0, "slot on part of 2M");
 	is(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W), 0, "mapped small");

@@ -47,8 +47,9 @@ static void test_iotlb_huge(void)
 	unsigned char buf[64];
 	struct kvm_tdp_dma_stats stats;
 	unsigned int i, wrong = 0;
+	size_t at;
 
-	setup_with(mem_thp, 2 * PAGE_2M);
+	setup_with(mem_huge, 2 * PAGE_2M);
 	for (i = 0; i < 512; i++)
 		wrong += dma_read(eb.dma, GPA + i * PAGE_4K, buf, sizeof(buf), 0) ||
 			 !holds(buf, i * PAGE_4K, sizeof(buf), 0);
@@ -58,8 +59,10 @@ static void test_iotlb_huge(void)
 	is(stats.iotlb_misses, 1, "one miss");
 	is(stats.faults, 1, "one fault");
 	is(stats.iotlb_hits, 511, "hits for the rest");
-	must(madvise(eb.mem.hva + 9 * PAGE_4K, PAGE_4K, MADV_DONTNEED));
-	ok(dma_reaches_none(eb.dma, GPA, PAGE_4K), "4K of it gone: none of it");
+	at = 9 * PAGE_4K & -eb.mem.piece;
+	must(madvise(eb.mem.hva + at, eb.mem.piece, MADV_DONTNEED));
+	ok(dma_reaches_none(eb.dma, GPA, PAGE_4K), "%zuK of it gone: none of it",
+	   eb.mem.piece >> 10);
 	teardown();
 }
 

@@ -348,6 +348,8 @@ static void test_window(void)
 static void check_huge(const char *how, const struct kmod_point *at)
 {
 	snprintf(p.title, sizeof(p.title), "huge, %s", how);
+	if (mem_skip_thp(p.title))
+		return;
 	proof_open_vm(mem_thp, PAGE_2M);
 	proof_attach();
 	aim(GPA + 9 * PAGE_4K, PAGE_4K, ACC_W);

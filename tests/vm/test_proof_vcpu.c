@@ -38,7 +38,7 @@ static bool second;
 static void get_second(struct mem *mem, size_t size)
 {
 	mem_new(mem, size, SIZE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	must(madvise(mem->hva, size, MADV_NOHUGEPAGE));
+	mem_no_thp(mem->hva, size);
 }
 
 static void begin(const char *what, const char *how)

@@ -155,7 +155,7 @@ static void test_large(void)
 	begin();
 	huge.hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 			MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	must(madvise(huge.hva, size, MADV_NOHUGEPAGE));
+	mem_no_thp(huge.hva, size);
 	vm_unmap(&bed.vm, 1);
 	before = ktdp_stats(bed.tdp);
 	vm_map(&bed.vm, 1, GPA, &huge);

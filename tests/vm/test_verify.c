@@ -74,7 +74,7 @@ static void test_clean(void)
 	struct mem huge;
 
 	begin(0);
-	mem_thp(&huge, PAGE_2M);
+	mem_huge(&huge, PAGE_2M);
 	vm_map(&bed.vm, 2, GPA_LOW, &huge);
 	is(guest_fill(&bed.vm, GPA, PAGE_2M, GEN(1)), 0, "guest writes 4K pages");
 	is(guest_fill(&bed.vm, GPA_LOW, PAGE_2M, GEN(1)), 0, "and a 2M page");
