@@ -48,6 +48,15 @@ long sys_read_long(const char *path)
 	return ret < 0 ? ret : strtol(text, NULL, 10);
 }
 
+bool sys_has_ftrace_switch(void)
+{
+	int ret = sys_write(SYS_FTRACE, "0");
+
+	if (!ret)
+		sys_write(SYS_FTRACE, "1");
+	return ret != -EOPNOTSUPP;
+}
+
 int sys_hugepages(size_t page, size_t nr)
 {
 	char dir[64], path[128], text[32];

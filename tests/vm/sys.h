@@ -13,6 +13,13 @@
 int sys_write(const char *path, const char *text);
 long sys_read_long(const char *path);
 
+/*
+ * Can ftrace be switched off, when nobody has hooked anything for good?  From 7.3
+ * on it cannot.
+ */
+#define SYS_FTRACE	"/proc/sys/kernel/ftrace_enabled"
+bool sys_has_ftrace_switch(void);
+
 /* At least @nr free huge pages of @page bytes; -ENOMEM if there are not. */
 int sys_hugepages(size_t page, size_t nr);
 
