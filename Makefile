@@ -51,7 +51,7 @@ static:
 	scripts/check-static
 
 test:
-	scripts/deps test
+	scripts/deps test kernels
 	tests/run
 
 test-debug test-debug-kcsan: test-%:
@@ -63,9 +63,10 @@ test-vm:
 	scripts/deps test kernels
 	tests/matrix $(if $(GROUPS),--groups "$(GROUPS)") $(KERNELS)
 
+# All of them; goes on where it was interrupted.
 matrix:
 	scripts/deps test kernels
-	tests/matrix
+	tests/matrix --resume
 
 demo:
 	scripts/demo
