@@ -49,17 +49,22 @@ apt_update() {
 	quietly apt_get update
 }
 
-# apt_repo RELEASE: the address from which this machine takes RELEASE.
-apt_repo() {
-	apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' |
-		sed -n "s/^$1 //p" | sort -u | head -n 1
+# What this machine takes packages from: asked for once, for that takes a second.
+apt_targets() {
+	[ -n "${KTDP_APT_TARGETS:-}" ] || KTDP_APT_TARGETS=$(
+		apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages')
+	export KTDP_APT_TARGETS
 }
+
+# apt_repo RELEASE: the address from which this machine takes RELEASE.
+apt_repo() { sed -n "s/^$1 //p" <<<"$KTDP_APT_TARGETS" | sort -u | head -n 1; }
 
 # apt_use SUITE: packages of SUITE, its updates and backports from now on. If it is
 # not this machine's: from the same archive, with lists in the cache.
 apt_use() {
 	local own suite=$1 dir=$KTDP_CACHE/apt/$1 signed main security
 	own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	apt_targets
 	KTDP_REPO=$(apt_repo "$own")
 	KTDP_APT=()
 	[ "$suite" != "$own" ] || return 0
@@ -75,6 +80,7 @@ apt_use() {
 	END
 	KTDP_APT=(-o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=-
 		-o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache"
+		-o Dir::Cache::pkgcache=pkgcache.bin -o Dir::Cache::srcpkgcache=srcpkgcache.bin
 		-o Dir::State::Status=/dev/null)
 }
 
