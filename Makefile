@@ -19,8 +19,11 @@ cli:
 	$(MAKE) -C src/cli
 
 # What is loaded survives until the modules are loaded again.
-install: all
+install: all install-cli
 	+$(kbuild) modules_install
+
+# kvm-tdp, and what belongs to the device.
+install-cli: cli
 	$(MAKE) -C src/cli install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	install -D -m 644 src/udev/60-kvm_tdp.rules \
 		$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
@@ -40,6 +43,15 @@ uninstall:
 clean:
 	+$(kbuild) clean
 	$(MAKE) -C src/cli clean
+
+# KERNELVER="RELEASE...": instead of all kernels whose headers are there. With
+# DESTDIR the sources alone are put into place.
+dkms-install dkms-uninstall: dkms-%:
+	DESTDIR=$(DESTDIR) scripts/dkms $* $(KERNELVER)
+
+deb:
+	scripts/deps deb
+	scripts/deb
 
 unit:
 	$(MAKE) -C tests/unit run
@@ -68,6 +80,11 @@ matrix:
 	scripts/deps test kernels
 	tests/matrix --resume
 
+# SUITES="bookworm trixie"
+test-dkms:
+	scripts/deps test dkms
+	tests/run $(addprefix dkms:,$(or $(SUITES),bookworm trixie))
+
 demo:
 	scripts/demo
 
@@ -89,6 +106,6 @@ fuzz:
 	scripts/deps test
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
-.PHONY: all modules cli install uninstall clean unit uapi static test test-debug \
-	test-debug-kcsan test-vm matrix demo bench stress stress-debug \
-	fuzz
+.PHONY: all modules cli install install-cli uninstall dkms-install dkms-uninstall \
+	deb clean unit uapi static test test-debug test-debug-kcsan test-vm matrix \
+	test-dkms demo bench stress stress-debug fuzz

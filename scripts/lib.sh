@@ -57,27 +57,38 @@ apt_targets() {
 }
 
 # apt_repo RELEASE: the address from which this machine takes RELEASE.
-apt_repo() { sed -n "s/^$1 //p" <<<"$KTDP_APT_TARGETS" | sort -u | head -n 1; }
+apt_repo() {
+	apt_targets
+	sed -n "s/^$1 //p" <<<"$KTDP_APT_TARGETS" | sort -u | head -n 1
+}
+
+# The suite of this machine.
+apt_own() { (. /etc/os-release && echo "$VERSION_CODENAME"); }
+
+# apt_sources SUITE: a sources.list for it, from the archive that this machine uses.
+# Its own has no backports: they may have been closed.
+apt_sources() {
+	local signed own main security
+	own=$(apt_own)
+	main=$(apt_repo "$own")
+	security=$(apt_repo "$own-security")
+	[ -n "$main" ] && [ -n "$security" ] || die "apt has no sources for $own, $own-security"
+	signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+	echo "deb $signed $main $1 main"
+	[ "$1" = "$own" ] || echo "deb $signed $main $1-backports main"
+	echo "deb $signed $security $1-security main"
+}
 
 # apt_use SUITE: packages of SUITE, its updates and backports from now on. If it is
 # not this machine's: from the same archive, with lists in the cache.
 apt_use() {
-	local own suite=$1 dir=$KTDP_CACHE/apt/$1 signed main security
-	own=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	local suite=$1 dir=$KTDP_CACHE/apt/$1
 	apt_targets
-	KTDP_REPO=$(apt_repo "$own")
+	KTDP_REPO=$(apt_repo "$(apt_own)")
 	KTDP_APT=()
-	[ "$suite" != "$own" ] || return 0
-	main=$KTDP_REPO
-	security=$(apt_repo "$own-security")
-	[ -n "$main" ] && [ -n "$security" ] || die "apt has no sources for $own, $own-security"
-	signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]'
+	[ "$suite" != "$(apt_own)" ] || return 0
 	mkdir -p "$dir"/{lists/partial,cache/archives/partial}
-	cat >"$dir/sources.list" <<-END
-		deb $signed $main $suite main
-		deb $signed $main $suite-backports main
-		deb $signed $security $suite-security main
-	END
+	apt_sources "$suite" >"$dir/sources.list"
 	KTDP_APT=(-o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=-
 		-o "Dir::State::Lists=$dir/lists" -o "Dir::Cache=$dir/cache"
 		-o Dir::Cache::pkgcache=pkgcache.bin -o Dir::Cache::srcpkgcache=srcpkgcache.bin
@@ -145,6 +156,9 @@ kernels_first() { kernels_labels | head -n 1; }
 kernels_line() { awk -v label="$1" '$1 == label' "$KTDP_TOP/tests/kernels"; }
 kernels_flavours() { kernels_line "$1" | tr -s '\t ' '\n' | tail -n +4; }
 kernels_has() { kernels_flavours "$1" | grep -qxF "$2"; }
+
+# dkms_conf NAME: what dkms.conf says.
+dkms_conf() { sed -n "s/^$1=\"\(.*\)\"/\1/p" "$KTDP_TOP/dkms.conf"; }
 
 random_seed() { od -An -N4 -tu4 /dev/urandom | tr -d ' '; }
 
