@@ -70,6 +70,10 @@ test-debug test-debug-kcsan: test-%:
 	scripts/deps debug
 	tests/run --kernel $*
 
+test-ept:
+	scripts/deps test
+	tests/run ept
+
 # KERNELS="6.1 7.3/rt-amd64": of tests/kernels; GROUPS="...": of tests/vm/groups.
 test-vm:
 	scripts/deps test kernels
@@ -107,5 +111,5 @@ fuzz:
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
 .PHONY: all modules cli install install-cli uninstall dkms-install dkms-uninstall \
-	deb clean unit uapi static test test-debug test-debug-kcsan test-vm matrix \
-	test-dkms demo bench stress stress-debug fuzz
+	deb clean unit uapi static test test-debug test-debug-kcsan test-ept test-vm \
+	matrix test-dkms demo bench stress stress-debug fuzz

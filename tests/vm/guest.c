@@ -116,13 +116,13 @@ __asm__(
 );
 
 /*
- * L1, for nested.c: rbx is the VMCB, the other registers are L2's arguments.  L2
- * ends with HLT.
+ * L1, for nested.c: rbx is what it is to run, the other registers are L2's
+ * arguments.  L2 ends with HLT, and then its rax is L1's; or 2.
  */
 __asm__(
 "	.pushsection .rodata, \"a\"\n"
-"	.globl guest_l1, guest_l1_end\n"
-"guest_l1:\n"
+"	.globl guest_l1_svm, guest_l1_svm_end\n"
+"guest_l1_svm:\n"
 "	movq	%rbx, %rax\n"
 "	vmrun	%rax\n"
 "	stgi\n"
@@ -131,6 +131,41 @@ __asm__(
 "	jne	1f\n"
 "	movq	0x5f8(%rbx), %rax\n"
 "1:	hlt\n"
-"guest_l1_end:\n"
+"guest_l1_svm_end:\n"
+"	.popsection\n"
+);
+
+/* rbx is a struct vmx_args; out: why L2 ended. */
+__asm__(
+"	.pushsection .rodata, \"a\"\n"
+"	.globl guest_l1_vmx, guest_l1_vmx_exit, guest_l1_vmx_end\n"
+"guest_l1_vmx:\n"
+"	vmxon	(%rbx)\n"
+"	vmclear	8(%rbx)\n"
+"	vmptrld	8(%rbx)\n"
+"	leaq	32(%rbx), %r8\n"
+"1:	movq	(%r8), %rax\n"
+"	testq	%rax, %rax\n"
+"	jz	2f\n"
+"	vmwrite	8(%r8), %rax\n"
+"	addq	$16, %r8\n"
+"	jmp	1b\n"
+"2:	vmlaunch\n"
+"	movl	$0x4400, %r8d\n"		/* VM_INSTRUCTION_ERROR */
+"	vmread	%r8, 24(%rbx)\n"
+"	movq	$-1, 16(%rbx)\n"
+"	movl	$2, %eax\n"
+"	jmp	3f\n"
+"guest_l1_vmx_exit:\n"
+"	movl	$0x6400, %r8d\n"		/* EXIT_QUALIFICATION */
+"	vmread	%r8, 24(%rbx)\n"
+"	movl	$0x4402, %r8d\n"		/* VM_EXIT_REASON */
+"	vmread	%r8, 16(%rbx)\n"
+"	cmpq	$12, 16(%rbx)\n"
+"	je	3f\n"
+"	movl	$2, %eax\n"
+"3:	vmxoff\n"
+"	hlt\n"
+"guest_l1_vmx_end:\n"
 "	.popsection\n"
 );

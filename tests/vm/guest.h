@@ -13,6 +13,7 @@ extern const char guest_op_call[], guest_op_spin[], guest_op_time[], guest_op_co
 
 /* The handler of SMIs (smm.h), and a guest that runs a guest (nested.h). */
 extern const char guest_smm[], guest_smm_end[];
-extern const char guest_l1[], guest_l1_end[];
+extern const char guest_l1_svm[], guest_l1_svm_end[];
+extern const char guest_l1_vmx[], guest_l1_vmx_exit[], guest_l1_vmx_end[];
 
 #endif /* TESTS_VM_GUEST_H */

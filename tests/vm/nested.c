@@ -1,151 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "nested.h"
+#include "nested_vendor.h"
 
-#include <asm/processor-flags.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
 #include "guest.h"
 #include "tap.h"
 
-/* Layout of the slot; L2's stack grows down to the table. */
-#define NESTED_CODE	0x0000
-#define NESTED_VMCB	0x1000
-#define NESTED_HSAVE	0x2000
-#define NESTED_PML4	0x3000
-#define NESTED_STACK	0x6000
-#define NESTED_SIZE	0x6000
-
-#define MSR_VM_HSAVE_PA	0xc0010117
-#define EFER_SVME	(1U << 12)
-
-/* Members of the VMCB, by offset; the guest's code has two as numbers. */
-#define VMCB_INTERCEPT3	0x00c
-#define VMCB_INTERCEPT4	0x010
-#define VMCB_ASID	0x058
-#define VMCB_EXIT_CODE	0x070
-#define VMCB_EXIT_INFO2	0x080
-#define VMCB_NESTED_CTL	0x090
-#define VMCB_NESTED_CR3	0x0b0
-#define VMCB_ES		0x400
-#define VMCB_CS		0x410
-#define VMCB_SS		0x420
-#define VMCB_DS		0x430
-#define VMCB_EFER	0x4d0
-#define VMCB_CR4	0x548
-#define VMCB_CR3	0x550
-#define VMCB_CR0	0x558
-#define VMCB_DR7	0x560
-#define VMCB_DR6	0x568
-#define VMCB_RFLAGS	0x570
-#define VMCB_RIP	0x578
-#define VMCB_RSP	0x5d8
-#define VMCB_PAT	0x668
-
-#define INTERCEPT3_HLT		(1U << 24)
-#define INTERCEPT3_SHUTDOWN	(1U << 31)
-#define INTERCEPT4_VMRUN	(1U << 0)
-
-#define DR6_RESET	0xffff0ff0
-#define DR7_RESET	0x400
-#define PAT_RESET	0x0007040600070406ULL
-
-/* Attributes as the VMCB packs them. */
-#define SEG_CODE64	0xa9b
-#define SEG_DATA	0xc93
-
-static void vmcb_set32(struct nested *nested, size_t offset, uint32_t value)
-{
-	memcpy(nested->mem.hva + NESTED_VMCB + offset, &value, sizeof(value));
-}
-
-static void vmcb_set(struct nested *nested, size_t offset, uint64_t value)
-{
-	memcpy(nested->mem.hva + NESTED_VMCB + offset, &value, sizeof(value));
-}
-
-static uint64_t vmcb_get(const struct nested *nested, size_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, nested->mem.hva + NESTED_VMCB + offset, sizeof(value));
-	return value;
-}
-
-/* Selector and attributes share a word with the limit. */
-static void vmcb_set_segment(struct nested *nested, size_t offset,
-			     uint64_t selector, uint64_t attributes)
-{
-	vmcb_set(nested, offset, selector | attributes << 16 | 0xffffffffULL << 32);
-	vmcb_set(nested, offset + 8, 0);
-}
-
-static void nested_set_table(struct nested *nested)
+static void nested_set_table(struct nested *nested, uint64_t table, uint64_t leaf)
 {
 	uint64_t *pml4 = nested->mem.hva + NESTED_PML4;
 	uint64_t *pdpt = nested->mem.hva + NESTED_TABLE;
 	uint64_t shift = NESTED_SHIFT / PAGE_1G, i;
 
-	pml4[0] = (NESTED_GPA + NESTED_TABLE) | VM_PTE_TABLE;
-	pdpt[0] = VM_PTE_LEAF;
+	pml4[0] = (NESTED_GPA + NESTED_TABLE) | table;
+	pdpt[0] = leaf;
 	for (i = shift + 1; i < 512; i++)
-		pdpt[i] = (i - shift) << 30 | VM_PTE_LEAF;
-}
-
-/* What L2 is, as far as it is the same in each run. */
-static void nested_set_vmcb(struct nested *nested, bool paging)
-{
-	uint64_t shifted = NESTED_GPA + NESTED_PML4;
-
-	vmcb_set32(nested, VMCB_INTERCEPT3, INTERCEPT3_HLT | INTERCEPT3_SHUTDOWN);
-	vmcb_set32(nested, VMCB_INTERCEPT4, INTERCEPT4_VMRUN);
-	vmcb_set32(nested, VMCB_ASID, 1);
-	vmcb_set(nested, VMCB_NESTED_CTL, paging);
-	vmcb_set(nested, VMCB_NESTED_CR3, paging ? shifted : 0);
-	vmcb_set_segment(nested, VMCB_CS, 8, SEG_CODE64);
-	vmcb_set_segment(nested, VMCB_DS, 16, SEG_DATA);
-	vmcb_set_segment(nested, VMCB_ES, 16, SEG_DATA);
-	vmcb_set_segment(nested, VMCB_SS, 16, SEG_DATA);
-	vmcb_set(nested, VMCB_EFER, VM_EFER | EFER_SVME);
-	vmcb_set(nested, VMCB_CR0, VM_CR0);
-	vmcb_set(nested, VMCB_CR3, paging ? VM_BOOT_PML4 : shifted);
-	vmcb_set(nested, VMCB_CR4, X86_CR4_PAE);
-	vmcb_set(nested, VMCB_DR6, DR6_RESET);
-	vmcb_set(nested, VMCB_DR7, DR7_RESET);
-	vmcb_set(nested, VMCB_PAT, PAT_RESET);
-}
-
-static void nested_enable_svm(struct vm *vm)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msrs = {
-		.head = { .nmsrs = 1 },
-		.entry = {
-			.index = MSR_VM_HSAVE_PA,
-			.data = NESTED_GPA + NESTED_HSAVE,
-		},
-	};
-	struct kvm_sregs sregs;
-
-	must(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs));
-	sregs.efer |= EFER_SVME;
-	must(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs));
-	if (must(ioctl(vm->vcpu, KVM_SET_MSRS, &msrs)) != 1)
-		bail("vCPU without SVM");
+		pdpt[i] = (i - shift) << 30 | leaf;
 }
 
 void nested_open(struct nested *nested, struct vm *vm, bool paging)
 {
+	const struct nested_vendor *vendor = vm_is_intel() ? &nested_vmx : &nested_svm;
+
 	nested->vm = vm;
+	nested->vendor = vendor;
 	mem_small(&nested->mem, NESTED_SIZE);
-	memcpy(nested->mem.hva + NESTED_CODE, guest_l1,
-	       guest_l1_end - guest_l1);
-	nested_set_table(nested);
-	nested_set_vmcb(nested, paging);
+	memcpy(nested->mem.hva + NESTED_CODE, vendor->l1, vendor->l1_end - vendor->l1);
+	if (paging)
+		nested_set_table(nested, vendor->table, vendor->leaf);
+	else
+		nested_set_table(nested, VM_PTE_TABLE, VM_PTE_LEAF);
 	vm_map(vm, NESTED_SLOT, NESTED_GPA, &nested->mem);
-	nested_enable_svm(vm);
+	vendor->enable(vm);
+	vendor->set(nested, paging);
 }
 
 void nested_close(struct nested *nested)
@@ -159,8 +47,8 @@ static int nested_do(struct nested *nested, const char *op, uint64_t gpa,
 	struct kvm_regs regs = {
 		.rip = NESTED_GPA + NESTED_CODE,
 		.rsp = VM_BOOT_STACK_END,
-		.rflags = X86_EFLAGS_FIXED,
-		.rbx = NESTED_GPA + NESTED_VMCB,
+		.rflags = VM_RFLAGS,
+		.rbx = NESTED_GPA + NESTED_ARGS,
 		.rsi = gpa + NESTED_SHIFT,
 		.rdx = gpa + NESTED_SHIFT + size,
 		.rcx = gen,
@@ -168,19 +56,16 @@ static int nested_do(struct nested *nested, const char *op, uint64_t gpa,
 	};
 	int ret;
 
-	vmcb_set(nested, VMCB_RIP, VM_BOOT_CODE + (op - guest_code));
-	vmcb_set(nested, VMCB_RSP, NESTED_GPA + NESTED_STACK);
-	vmcb_set(nested, VMCB_RFLAGS, X86_EFLAGS_FIXED);
+	nested->vendor->set_rip(nested, VM_BOOT_CODE + (op - guest_code));
 	must(ioctl(nested->vm->vcpu, KVM_SET_REGS, &regs));
 	ret = vm_run(nested->vm);
 	if (ret)
 		return ret;
 	must(ioctl(nested->vm->vcpu, KVM_GET_REGS, &regs));
-	if (regs.rax)
-		diag("L2: exit %#llx, %#llx; at %#llx",
-		     (unsigned long long)vmcb_get(nested, VMCB_EXIT_CODE),
-		     (unsigned long long)vmcb_get(nested, VMCB_EXIT_INFO2),
-		     regs.rsi);
+	if (regs.rax) {
+		diag("L2: %#llx at %#llx", regs.rax, regs.rsi);
+		nested->vendor->diag(nested);
+	}
 	return regs.rax;
 }
 

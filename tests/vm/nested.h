@@ -3,7 +3,7 @@
 #define TESTS_VM_NESTED_H
 
 /*
- * A guest (L1) that runs a guest of its own (L2), with AMD's SVM.  What is at
+ * A guest (L1) that runs a guest of its own (L2), with SVM or VMX, as the host does.  What is at
  * gpa in L1 is at gpa + NESTED_SHIFT in L2, from 1G on.
  *
  * With nested paging the shift is in L1's nested page table, and L2's physical
@@ -17,8 +17,11 @@
 #define NESTED_GPA	0x100000UL
 #define NESTED_TABLE	0x4000UL	/* offset of the table with the shift */
 
+struct nested_vendor;
+
 struct nested {
 	struct vm *vm;
+	const struct nested_vendor *vendor;
 	struct mem mem;
 };
 

@@ -353,12 +353,13 @@ static void test_private_slots(void)
 		0xb8, 0x30, 0x00, 0xe0, 0xfe, 0x8b, 0x00, 0xe6, 0x80,
 	};
 	uint64_t identity_map = 0xfffbc000;
-	char avic = 0;
+	char apicv = 0;
 	int fd;
 
 	title = "private slots";
-	fd = must(open("/sys/module/kvm_amd/parameters/avic", O_RDONLY));
-	must(read(fd, &avic, 1));
+	fd = must(open(vm_is_intel() ? "/sys/module/kvm_intel/parameters/enable_apicv" :
+				       "/sys/module/kvm_amd/parameters/avic", O_RDONLY));
+	must(read(fd, &apicv, 1));
 	close(fd);
 	mem_small(&mem, PAGE_2M);
 	memcpy(mem.hva, code, sizeof(code));
@@ -372,8 +373,8 @@ static void test_private_slots(void)
 	vm_map(&bed.vm, SLOT, GPA, &mem);
 	before = ktdp_stats(bed.tdp);
 	is(guest_call(&bed.vm, GPA), 1000 + KVM_EXIT_IO, T("guest reads its APIC"));
-	is(since().eager_no_slot, avic == 'Y',
-	   T("%s"), avic == 'Y' ? "its page is KVM's" : "no page is behind it");
+	is(since().eager_no_slot, apicv == 'Y',
+	   T("%s"), apicv == 'Y' ? "its page is KVM's" : "no page is behind it");
 	ok(ktdp_mapped(bed.tdp, GPA, PAGE_4K), T("its code enters"));
 	ok(ktdp_absent(bed.tdp, APIC, PAGE_4K), T("the APIC does not"));
 	ok(ktdp_absent(bed.tdp, identity_map, 4 * PAGE_4K), T("nor the TSS"));

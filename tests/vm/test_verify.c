@@ -20,10 +20,10 @@
 #define PAGES	(SIZE / PAGE_4K)
 #define WHOLE	(1ULL << 57)
 
-/* Bits of an NPT entry. */
-#define NPT_WRITE	(1ULL << 1)
-#define NPT_DIRTY	(1ULL << 6)
-#define NPT_BIT_11	(1ULL << 11)
+/* What makes a leaf writable; and no entry has bit 11. */
+#define EPT_WRITABLE	(1ULL << 1 | 1ULL << 9)
+#define NPT_WRITABLE	(1ULL << 1 | 1ULL << 6)
+#define BIT_11		(1ULL << 11)
 
 static struct bed bed;
 static struct mem mem;
@@ -139,16 +139,17 @@ static void test_stale_gone(void)
 
 static void check_excess(const char *what, uint64_t gpa)
 {
+	uint64_t writable = vm_is_intel() ? EPT_WRITABLE : NPT_WRITABLE;
 	struct kvm_tdp_verify v;
 
 	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "%s: verify", what);
 	ok(is_clean(&v), "%s: nothing is wrong", what);
-	poke(gpa, NPT_WRITE | NPT_DIRTY);
+	poke(gpa, writable);
 	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "%s: made writable: verify", what);
 	is(v.excess, 1, "%s: one page too much", what);
 	is(ktdp_verify_wrong(&v), 1, "%s: nothing else", what);
 	is(v.first_bad, gpa, "%s: that one", what);
-	poke(gpa, NPT_WRITE | NPT_DIRTY);
+	poke(gpa, writable);
 }
 
 static void test_excess(void)
@@ -199,12 +200,12 @@ static void test_reserved(void)
 
 	begin(0);
 	is(ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_W), 0, "pages");
-	poke(GPA + PAGE_4K, NPT_BIT_11);
+	poke(GPA + PAGE_4K, BIT_11);
 	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a reserved bit: verify");
 	is(v.reserved, 1, "one has reserved bits");
 	is(ktdp_verify_wrong(&v), 1, "nothing else is wrong");
 	is(v.first_bad, GPA + PAGE_4K, "it is that one");
-	poke(GPA + PAGE_4K, NPT_BIT_11);
+	poke(GPA + PAGE_4K, BIT_11);
 	end();
 }
 

@@ -13,6 +13,11 @@
 
 #define CPUID_ENTRIES	128
 
+bool vm_is_intel(void)
+{
+	return !access("/sys/module/kvm_intel", F_OK);
+}
+
 int vm_slot(struct vm *vm, int id, uint64_t gpa, size_t size, void *hva,
 	    uint32_t flags)
 {
@@ -139,7 +144,7 @@ static void guest_start(struct vm *vm, const char *op, uint64_t gpa,
 	struct kvm_regs regs = {
 		.rip = VM_BOOT_CODE + (op - guest_code),
 		.rsp = VM_BOOT_STACK_END,
-		.rflags = X86_EFLAGS_FIXED,
+		.rflags = VM_RFLAGS,
 		.rsi = gpa,
 		.rdx = end,
 		.rcx = gen,

@@ -31,6 +31,11 @@
 /* The guest's mode, and the entries of its page tables. */
 #define VM_EFER		0x500	/* LME, LMA */
 #define VM_CR0		(X86_CR0_PE | X86_CR0_ET | X86_CR0_WP | X86_CR0_PG)
+/*
+ * None comes, but Bochs lets the host have no interrupt while a guest runs without
+ * X86_EFLAGS_IF.
+ */
+#define VM_RFLAGS	(X86_EFLAGS_FIXED | X86_EFLAGS_IF)
 #define VM_PTE_TABLE	0x27	/* present, writable, user, accessed */
 #define VM_PTE_LEAF	0xe7	/* and dirty, large */
 
@@ -45,6 +50,9 @@ struct vm {
 	pthread_t thread;	/* of vm_spin() */
 	bool stop;
 };
+
+/* Whose KVM this is. */
+bool vm_is_intel(void);
 
 /* The test ends if one of these cannot be had. */
 void vm_open(struct vm *vm);
