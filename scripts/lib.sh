@@ -12,9 +12,10 @@ mkdir -p "$KTDP_BUILD"
 log() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { log "$*"; exit 1; }
 
-# take_lock NAME: one process at a time until this shell exits.
+# take_lock NAME [DIR]: one process at a time until this shell exits; of those that
+# share the cache, or DIR.
 take_lock() {
-	exec {KTDP_LOCK_FD}>"$KTDP_CACHE/$1.lock"
+	exec {KTDP_LOCK_FD}>"${2:-$KTDP_CACHE}/$1.lock"
 	flock "$KTDP_LOCK_FD"
 }
 
