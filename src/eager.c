@@ -48,6 +48,7 @@
 #include <linux/sched/mm.h>
 
 #include "compat/lock.h"
+#include "compat/workqueue.h"
 #include "eager.h"
 #include "kvm.h"
 #include "pfn.h"
@@ -163,7 +164,7 @@ static void ktdp_eager_slow_atomic(int level, u64 gfn, u64 spte)
 	low = tdp->mirror.nr_pool < KTDP_EAGER_POOL_LOW;
 	raw_spin_unlock(&tdp->mirror.lock);
 	if (low)
-		queue_work(system_unbound_wq, &tdp->eager.refill);
+		queue_work(system_dfl_wq, &tdp->eager.refill);
 }
 
 static noinline void ktdp_eager_slow(int level, u64 gfn, u64 spte)

@@ -9,6 +9,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
+#include "compat/workqueue.h"
 #include "ktdp.h"
 
 /* Filled up to; a fault takes at most KTDP_MAX_LEVEL - 1. */
@@ -117,7 +118,7 @@ static void ktdp_pool_free_rcu(struct rcu_head *rcu)
 
 	/* Large subtrees take long to free: not here, in softirq context. */
 	if (llist_add(&table->free, &tdp->free_list))
-		queue_work(system_unbound_wq, &tdp->free_work);
+		queue_work(system_dfl_wq, &tdp->free_work);
 }
 
 /**
