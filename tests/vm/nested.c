@@ -56,7 +56,7 @@ static int nested_do(struct nested *nested, const char *op, uint64_t gpa,
 	};
 	int ret;
 
-	nested->vendor->set_rip(nested, VM_BOOT_CODE + (op - guest_code));
+	nested->vendor->start(nested, VM_BOOT_CODE + (op - guest_code));
 	must(ioctl(nested->vm->vcpu, KVM_SET_REGS, &regs));
 	ret = vm_run(nested->vm);
 	if (ret)

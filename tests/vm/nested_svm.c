@@ -96,8 +96,6 @@ static void svm_set(struct nested *nested, bool paging)
 	vmcb_set(nested, VMCB_DR6, DR6_RESET);
 	vmcb_set(nested, VMCB_DR7, DR7_RESET);
 	vmcb_set(nested, VMCB_PAT, PAT_RESET);
-	vmcb_set(nested, VMCB_RSP, NESTED_GPA + NESTED_STACK);
-	vmcb_set(nested, VMCB_RFLAGS, VM_RFLAGS);
 }
 
 static void svm_enable(struct vm *vm)
@@ -121,9 +119,12 @@ static void svm_enable(struct vm *vm)
 		bail("vCPU without SVM");
 }
 
-static void svm_set_rip(struct nested *nested, uint64_t rip)
+/* L2's end has left its own in them. */
+static void svm_start(struct nested *nested, uint64_t rip)
 {
 	vmcb_set(nested, VMCB_RIP, rip);
+	vmcb_set(nested, VMCB_RSP, NESTED_GPA + NESTED_STACK);
+	vmcb_set(nested, VMCB_RFLAGS, VM_RFLAGS);
 }
 
 static void svm_diag(const struct nested *nested)
@@ -140,6 +141,6 @@ const struct nested_vendor nested_svm = {
 	.leaf = VM_PTE_LEAF,
 	.set = svm_set,
 	.enable = svm_enable,
-	.set_rip = svm_set_rip,
+	.start = svm_start,
 	.diag = svm_diag,
 };

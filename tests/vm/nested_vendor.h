@@ -21,7 +21,8 @@ struct nested_vendor {
 	void (*enable)(struct vm *vm);
 	/* What L2 is, as far as it is the same in each run. */
 	void (*set)(struct nested *nested, bool paging);
-	void (*set_rip)(struct nested *nested, uint64_t rip);
+	/* It is to run from here. */
+	void (*start)(struct nested *nested, uint64_t rip);
 	/* Tell why L2 ended. */
 	void (*diag)(const struct nested *nested);
 };

@@ -199,7 +199,7 @@ static void vmx_set(struct nested *nested, bool paging)
 	vmx_set_guest(nested, paging);
 }
 
-static void vmx_set_rip(struct nested *nested, uint64_t rip)
+static void vmx_start(struct nested *nested, uint64_t rip)
 {
 	vmcs_set(nested, GUEST_RIP, rip);
 }
@@ -219,6 +219,6 @@ const struct nested_vendor nested_vmx = {
 	.leaf = EPT_LEAF,
 	.enable = vmx_enable,
 	.set = vmx_set,
-	.set_rip = vmx_set_rip,
+	.start = vmx_start,
 	.diag = vmx_diag,
 };
