@@ -116,6 +116,7 @@ kernel_package() {
 	rm -rf "$dir"
 	mkdir -p "$dir"/{DEBIAN,usr/src,usr/lib/modules/"$release"}
 	cp -a "$tree/usr/src/linux-headers-$new" "$dir/usr/src/linux-headers-$release"
+	grep -rlIF -- "$new" "$dir/usr/src" | xargs sed -i "s/${new//./[.]}/$release/g"
 	ln -s "/usr/src/linux-headers-$release" "$dir/usr/lib/modules/$release/build"
 	cat >"$dir/DEBIAN/control" <<-END
 		Package: linux-image-$release
