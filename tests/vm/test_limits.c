@@ -116,7 +116,7 @@ static int in_cgroup(void (*vmm)(void))
 		vmm();
 		_exit(0);
 	}
-	return sys_wait(pid, PATIENCE);
+	return sys_wait(pid, 5 * PATIENCE);
 }
 
 static void test_charged(void)
