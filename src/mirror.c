@@ -118,7 +118,7 @@ struct ktdp_table *ktdp_mirror_pool_get(struct ktdp_mirror *mirror)
 	lockdep_assert_held(&mirror->lock);
 	if (table) {
 		mirror->pool = table->next;
-		mirror->nr_pool--;
+		WRITE_ONCE(mirror->nr_pool, mirror->nr_pool - 1);
 	}
 	return table;
 }
@@ -128,7 +128,7 @@ void ktdp_mirror_pool_add(struct ktdp_mirror *mirror, struct ktdp_table *table)
 	lockdep_assert_held(&mirror->lock);
 	table->next = mirror->pool;
 	mirror->pool = table;
-	mirror->nr_pool++;
+	WRITE_ONCE(mirror->nr_pool, mirror->nr_pool + 1);
 }
 
 /* Link a new table in place of @table's empty entry. */
@@ -141,7 +141,7 @@ static int ktdp_mirror_link(struct ktdp_mirror *mirror,
 		return -ENOMEM;
 	child->level = table->level - 1;
 	child->parent = table;
-	mirror->nr_linked++;
+	WRITE_ONCE(mirror->nr_linked, mirror->nr_linked + 1);
 	return ktdp_mirror_set_entry(mirror, table, gfn, table->level, 0,
 				     ktdp_make_table(&mirror->fmt,
 						     ktdp_table_hpa(child)));

@@ -39,7 +39,9 @@ struct ktdp_mirror {
 	u64 hint_open;			/* @lock: @hint_window, if one memslot is known
 					 * to have all of it; or KTDP_NO_WINDOW
 					 */
-	u64 nr_linked;			/* @lock: tables ever taken into use */
+	u64 nr_linked;			/* @lock, read without it as a hint: tables ever
+					 * taken into use
+					 */
 	u64 entries_set;		/* @lock: leaves written */
 	u64 entries_zapped;		/* @lock: leaves removed */
 	u64 replaced;			/* @lock: removed for another level */

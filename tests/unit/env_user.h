@@ -25,6 +25,7 @@ typedef unsigned long long u64;
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, val)	__atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 /* Pairs with whatever the code under test says. */
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
