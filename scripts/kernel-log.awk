@@ -11,7 +11,7 @@
 /(Out of memory|Memory cgroup out of memory).*: Killed process / { oom = 0 }
 /\] oom_reaper: unable to reap pid:/ { other++ }
 /: page allocation failure: order:0, mode:.*__GFP_THISNODE/ { other++ }
-/\] kmem_cache_create[a-z_]*\(ktdp_table\) failed with error -12$/ { other++ }
+/\] kmem_cache_create[a-z_]*\(ktdp_table\) failed with error -(12|22)$/ { other++ }
 /Call Trace:$/ && oom { oom--; $0 = "" }
 /Call Trace:$/ && other { other--; $0 = "" }
 { print }
