@@ -40,12 +40,12 @@ static struct bed bed;
 static struct mem mem;
 static int kmod, handle;
 
-static void begin(bool thp, uint32_t flags)
+static void begin(bool huge, uint32_t flags)
 {
 	format = vm_is_intel() ? &ept : &npt;
 	bed_open(&bed);
-	if (thp)
-		mem_thp(&mem, PAGE_2M);
+	if (huge)
+		mem_huge(&mem, PAGE_2M);
 	else
 		mem_small(&mem, PAGE_2M);
 	is(vm_slot(&bed.vm, SLOT, GPA, PAGE_2M, mem.hva, flags), 0, "slot");
