@@ -33,15 +33,24 @@ static int ksm_unmerge(void)
 	return ret;
 }
 
-/* It merges mostly, and separates all at times. */
+/*
+ * It merges mostly, and separates all at times: not while memory is scarce, for who
+ * does that is the OOM killer's first choice, whatever its score.
+ */
 static int system_ksm(struct dice *dice)
 {
-	static unsigned int nr;
+	static unsigned int merges;
+	int ret;
 
 	sys_write(KSM "pages_to_scan", "500");
 	sys_write(KSM "sleep_millisecs", "20");
-	if (++nr % 4 == 0)
-		return ksm_unmerge();
+	if (merges >= 3 && scarce_try()) {
+		merges = 0;
+		ret = ksm_unmerge();
+		scarce_leave();
+		return ret;
+	}
+	merges++;
 	return sys_write(KSM "run", "1");
 }
 
