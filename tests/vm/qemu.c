@@ -15,7 +15,7 @@
 #include "sys.h"
 #include "tap.h"
 
-#define QEMU_PATIENCE	100000	/* ms */
+#define QEMU_PATIENCE	600000	/* ms; a debug kernel is slow */
 #define QEMU_POLL	20000	/* us */
 
 #define MONITOR		"/tmp/qemu.sock"
