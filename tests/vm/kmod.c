@@ -2,6 +2,7 @@
 #include "kmod.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -237,10 +238,18 @@ void kmod_stop(int kmod, int stop, const struct kmod_point *at, pid_t tid)
 		.tid = tid, .skip = at->skip, .after = at->after,
 		.arg_nr = at->arg_nr, .arg = at->arg,
 	};
+	const char *symbol, *next;
 
-	strncpy(arg.symbol, at->symbol, sizeof(arg.symbol) - 1);
-	if (ioctl(kmod, KTDP_TEST_STOP, &arg))
-		bail("cannot stop at %s: errno %d", at->symbol, errno);
+	for (symbol = at->symbol; symbol; symbol = next) {
+		next = strchr(symbol, '|');
+		snprintf(arg.symbol, sizeof(arg.symbol), "%.*s",
+			 (int)strcspn(symbol, "|"), symbol);
+		if (!ioctl(kmod, KTDP_TEST_STOP, &arg))
+			return;
+		if (errno != ENOENT || !next++)
+			break;
+	}
+	bail("cannot stop at %s: errno %d", at->symbol, errno);
 }
 
 bool kmod_is_stopped(int kmod, int stop, unsigned int ms)

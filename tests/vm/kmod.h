@@ -74,7 +74,7 @@ void kmod_free_kvm(struct kmod_kvm_map *map);
  * ends if that cannot be.  @stop: below KTDP_TEST_STOPS.
  */
 struct kmod_point {
-	const char *symbol;
+	const char *symbol;	/* "a|b": the first that there is */
 	bool at_return;
 	unsigned int skip;	/* so many times it passes */
 	unsigned int after;	/* not before it has left stop @after - 1 */

@@ -59,7 +59,7 @@ void mem_small(struct mem *mem, size_t size)
 	mem_small_at(mem, size, 0);
 }
 
-static bool mem_has_thp(void)
+bool mem_has_thp(void)
 {
 	return !access("/sys/kernel/mm/transparent_hugepage", F_OK);
 }

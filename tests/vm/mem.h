@@ -45,6 +45,7 @@ void mem_free(struct mem *mem);
 
 /* Small pages, where the kernel has others. */
 void mem_no_thp(void *hva, size_t size);
+bool mem_has_thp(void);		/* does the kernel? */
 /* Is there no THP here?  Then the case is skipped. */
 bool mem_skip_thp(const char *name);
 

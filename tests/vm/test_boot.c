@@ -56,6 +56,8 @@ static struct boot boot;
 /* Nothing may move while the tables are compared. */
 static void quiet_host(bool thp)
 {
+	if (!mem_has_thp())
+		return;
 	if (sys_write(THP "khugepaged/scan_sleep_millisecs", "3600000") ||
 	    sys_write(THP "enabled", thp ? "always" : "never"))
 		bail("no huge pages to switch on or off");
@@ -295,7 +297,8 @@ static void test_boot_4k(void)
 
 static void test_boot_thp(void)
 {
-	boot_with(true, 1);
+	if (!mem_skip_thp("boot_thp"))
+		boot_with(true, 1);
 }
 
 static void test_boot_smp(void)
@@ -310,7 +313,8 @@ static void test_seed_4k(void)
 
 static void test_seed_thp(void)
 {
-	seed_with(true, 1);
+	if (!mem_skip_thp("seed_thp"))
+		seed_with(true, 1);
 }
 
 static const struct tap_case cases[] = {

@@ -29,9 +29,12 @@ static const struct kmod_point point_our_start = {
 	.symbol = "kvm_tdp:ktdp_notifier_start",
 };
 
-/* The hook has zapped the slot here, KVM not yet there. */
+/*
+ * The hook has zapped the slot here, KVM not yet there.  The last two, of kernels
+ * where no other function is left for a probe, are in KVM's mmu_lock.
+ */
 static const struct kmod_point point_half_flushed = {
-	.symbol = "kvm:kvm_page_track_flush_slot",
+	.symbol = "kvm:kvm_page_track_flush_slot|kvm:kvm_mmu_zap_all_fast|kvm:kvm_tdp_mmu_invalidate_all_roots|kvm:kvm_tdp_mmu_invalidate_roots",
 };
 
 /* The hook has taken write access away here, KVM not yet there. */
