@@ -5,7 +5,8 @@
 # first line of its report and the last; and the next one after it is said that
 # a victim is busy and cannot be reaped, that a node has no page for a migration
 # to it (nothing of ours asks for a node), or that our slab cache could not be
-# created. Any other, and all else, stays.
+# created. Any other, and all else, stays; but for the "corruption" of memory that a
+# test has declared broken.
 
 / invoked oom-killer: / { oom++ }
 /(Out of memory|Memory cgroup out of memory).*: Killed process / { oom = 0 }
@@ -14,4 +15,7 @@
 /\] kmem_cache_create[a-z_]*\(ktdp_table\) failed with error -(12|22)$/ { other++ }
 /Call Trace:$/ && oom { oom--; $0 = "" }
 /Call Trace:$/ && other { other--; $0 = "" }
+/\] Memory failure: 0x[0-9a-f]+: Sending SIGBUS to [^ ]+ due to hardware memory corruption$/ {
+	sub(/ due to .*/, "")
+}
 { print }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "proof.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "dirty.h"
@@ -145,23 +147,41 @@ static void host_fill(uint64_t gen)
 	mem_fill(p.mem.hva, GPA, PAGE_4K, gen);
 }
 
-/* The page that was given back must not come back as the new one. */
+/* A pipe has the page that is given back: it cannot come back as the new one. */
+static void host_keep(int fds[2])
+{
+	struct iovec page = { p.mem.hva, PAGE_4K };
+
+	must(pipe(fds));
+	must(vmsplice(fds[1], &page, 1, 0));
+}
+
+static void host_fill_new(int fds[2])
+{
+	host_fill(GEN(2));
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static int host_drop(void)
 {
-	int ret = sys(madvise(p.mem.hva, PAGE_4K, MADV_DONTNEED));
+	int ret, fds[2];
 
-	mem_fill(p.mem.hva + SPARE, GPA + SPARE, PAGE_4K, GEN(1));
-	host_fill(GEN(2));
+	host_keep(fds);
+	ret = sys(madvise(p.mem.hva, PAGE_4K, MADV_DONTNEED));
+	host_fill_new(fds);
 	return ret;
 }
 
 static int host_replace(void)
 {
-	void *hva = mmap(p.mem.hva, PAGE_4K, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	int fds[2];
+	void *hva;
 
-	mem_fill(p.mem.hva + SPARE, GPA + SPARE, PAGE_4K, GEN(1));
-	host_fill(GEN(2));
+	host_keep(fds);
+	hva = mmap(p.mem.hva, PAGE_4K, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	host_fill_new(fds);
 	return hva == MAP_FAILED ? -errno : 0;
 }
 
