@@ -142,11 +142,6 @@ void proof_saw(unsigned int nr)
 		ok(false, T("came by"));
 }
 
-static void host_fill(uint64_t gen)
-{
-	mem_fill(p.mem.hva, GPA, PAGE_4K, gen);
-}
-
 /* A pipe has the page that is given back: it cannot come back as the new one. */
 static void host_keep(int fds[2])
 {
@@ -158,7 +153,7 @@ static void host_keep(int fds[2])
 
 static void host_fill_new(int fds[2])
 {
-	host_fill(GEN(2));
+	mem_fill(p.mem.hva, GPA, PAGE_4K, GEN(2));
 	close(fds[0]);
 	close(fds[1]);
 }

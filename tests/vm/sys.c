@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -46,6 +47,17 @@ long sys_read_long(const char *path)
 	ret = sys(read(fd, text, sizeof(text) - 1));
 	close(fd);
 	return ret < 0 ? ret : strtol(text, NULL, 10);
+}
+
+bool sys_kernel_from(unsigned int major, unsigned int minor)
+{
+	unsigned int is_major, is_minor;
+	struct utsname name;
+
+	must(uname(&name));
+	if (sscanf(name.release, "%u.%u", &is_major, &is_minor) != 2)
+		bail("no release: %s", name.release);
+	return is_major > major || (is_major == major && is_minor >= minor);
 }
 
 bool sys_has_ftrace_switch(void)

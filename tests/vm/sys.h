@@ -13,6 +13,9 @@
 int sys_write(const char *path, const char *text);
 long sys_read_long(const char *path);
 
+/* Is the running kernel's release @major.@minor or later? */
+bool sys_kernel_from(unsigned int major, unsigned int minor);
+
 /*
  * Can ftrace be switched off, when nobody has hooked anything for good?  From 7.3
  * on it cannot.

@@ -370,6 +370,16 @@ static int ask_prefault(void)
 static struct kvm_tdp_run *runs;
 
 /* Of the pages some may happen to follow each other, and make one run. */
+static uint64_t length_of(const struct kvm_tdp_map *map)
+{
+	uint64_t length = 0;
+	size_t i;
+
+	for (i = 0; i < map->nr_runs; i++)
+		length += runs[i].length;
+	return length;
+}
+
 static int ask_map(void)
 {
 	struct kvm_tdp_map map = {
@@ -378,7 +388,7 @@ static int ask_map(void)
 	};
 
 	return sys(ioctl(bed.tdp, KVM_TDP_READ_MAP, &map)) || map.length ||
-	       map.nr_runs < PAGE_1G / PAGE_4K / 2;
+	       length_of(&map) != PAGE_1G;
 }
 
 static int ask_verify(void)
