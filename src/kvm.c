@@ -240,8 +240,8 @@ int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
  * @slot: is filled in
  *
  * Context: any; the answer may be out of date, see ktdp_kvm_slots_same().
- * Return: 0; -EFAULT no slot, or one that is KVM's own; -EAGAIN the slot is
- * being deleted or moved.
+ * Return: 0; -EFAULT no slot, one that is KVM's own, or one backed by a
+ * guest_memfd; -EAGAIN the slot is being deleted or moved.
  */
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
 {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "eager.h"
+#include "gmem.h"
 #include "kmod.h"
 #include "sys.h"
 
@@ -345,6 +346,48 @@ static void test_secret(void)
 	end();
 }
 
+/* The guest has memory behind a slot, and it is not what is at the slot's hva. */
+static void check_gmem(int fd)
+{
+	struct mem file;
+
+	mem_new(&file, LITTLE, 0, MAP_SHARED, fd);
+	is(gmem_slot(&bed.vm, SLOT, GPA, LITTLE, mem.hva, fd), 0, T("slot"));
+	is(guest_fill(&bed.vm, GPA, LITTLE, GEN(1)), 0, T("guest writes"));
+	ok(mem_check(file.hva, GPA, LITTLE, GEN(1)), T("to the file"));
+	ok(mem_check(mem.hva, GPA, LITTLE, GEN(7)), T("not to the hva"));
+	is(since().eager_no_slot, PAGES, T("which counts"));
+	check_nothing(GPA, LITTLE);
+	is(dma_detach(bed.dma), 0, T("the table's last user goes"));
+	close(bed.tdp);
+	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	ok(ktdp_stats(bed.tdp).seeded, T("what KVM has mapped is copied"));
+	ok(ktdp_absent(bed.tdp, GPA, LITTLE), T("but for this"));
+	vm_unmap(&bed.vm, SLOT);
+	vm_map(&bed.vm, SLOT, GPA, &mem);
+	is(guest_check(&bed.vm, GPA, LITTLE, GEN(7)), 0, T("a usual slot again"));
+	ok(bed_agrees(&bed, GPA, mem.hva, LITTLE), T("the host's pages"));
+	mem_free(&file);
+}
+
+static void test_guest_memfd(void)
+{
+	int fd;
+
+	title = "guest_memfd";
+	eager_open(&bed, &before);
+	fd = gmem_create(&bed.vm, LITTLE);
+	if (fd < 0) {
+		skip(title, "guest_memfd");
+		bed_close(&bed);
+		return;
+	}
+	mem_small(&mem, LITTLE);
+	mem_fill(mem.hva, GPA, LITTLE, GEN(7));
+	check_gmem(fd);
+	end();
+}
+
 /* In-kernel irqchip: on some machines KVM maps a page of its own at the APIC. */
 static void test_private_slots(void)
 {
@@ -455,6 +498,7 @@ static const struct tap_case cases[] = {
 	{ "mmio", test_mmio },
 	{ "device", test_device },
 	{ "secret", test_secret },
+	{ "guest_memfd", test_guest_memfd },
 	{ "private_slots", test_private_slots },
 	{ "windows", test_windows },
 	{ "switch", test_switch },

@@ -137,8 +137,8 @@ struct kvm_tdp_info {
  * If nothing was done, -1 with errno
  *  - EINVAL: @gpa or @length is not a multiple of 4096, the range wraps, or
  *    @access names no or an unknown access.
- *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot, or
- *    unmapped in the VMM).
+ *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot,
+ *    slot with a guest_memfd, or unmapped in the VMM).
  *  - EACCES: write access to memory that is read-only in the slot or the VMM.
  *  - EBUSY: write access to a slot that logs dirty pages into a dirty ring.
  *  - EHWPOISON: the page is poisoned.
