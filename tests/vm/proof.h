@@ -10,6 +10,9 @@
  * Three CPUs: the test's own, which is never held; the filler's (whoever fills
  * the table); and the host's, which may have to wait for a lock that the filler
  * holds, spinning.
+ *
+ * Boot with nohz=off: from 6.9 on idle CPUs leave their timers to one that is not, the
+ * held one, and work that is started by such a timer (of SRCU) would wait there.
  */
 
 #include "actor.h"
