@@ -346,28 +346,26 @@ static void test_secret(void)
 	end();
 }
 
-/* The guest has memory behind a slot, and it is not what is at the slot's hva. */
-static void check_gmem(int fd)
+/*
+ * What is at the slot's hva is the file, too: where it is not, on 6.19 at least, KVM
+ * without its TDP MMU prefetches from there nevertheless.
+ */
+static void check_gmem(void)
 {
-	struct mem file;
-
-	mem_new(&file, LITTLE, 0, MAP_SHARED, fd);
-	is(gmem_slot(&bed.vm, SLOT, GPA, LITTLE, mem.hva, fd), 0, T("slot"));
+	is(gmem_slot(&bed.vm, SLOT, GPA, LITTLE, mem.hva, mem.fd), 0, T("slot"));
 	is(guest_fill(&bed.vm, GPA, LITTLE, GEN(1)), 0, T("guest writes"));
-	ok(mem_check(file.hva, GPA, LITTLE, GEN(1)), T("to the file"));
-	ok(mem_check(mem.hva, GPA, LITTLE, GEN(7)), T("not to the hva"));
+	ok(mem_check(mem.hva, GPA, LITTLE, GEN(1)), T("to the file"));
 	is(since().eager_no_slot, PAGES, T("which counts"));
 	check_nothing(GPA, LITTLE);
 	is(dma_detach(bed.dma), 0, T("the table's last user goes"));
 	close(bed.tdp);
 	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
-	ok(ktdp_stats(bed.tdp).seeded, T("what KVM has mapped is copied"));
-	ok(ktdp_absent(bed.tdp, GPA, LITTLE), T("but for this"));
+	ok(ktdp_absent(bed.tdp, GPA, LITTLE), T("nor is it copied from KVM's"));
 	vm_unmap(&bed.vm, SLOT);
 	vm_map(&bed.vm, SLOT, GPA, &mem);
-	is(guest_check(&bed.vm, GPA, LITTLE, GEN(7)), 0, T("a usual slot again"));
+	is(guest_check(&bed.vm, GPA, LITTLE, GEN(1)), 0, T("a usual slot again"));
+	ok(ktdp_mapped(bed.tdp, GPA, LITTLE), T("is in the table"));
 	ok(bed_agrees(&bed, GPA, mem.hva, LITTLE), T("the host's pages"));
-	mem_free(&file);
 }
 
 static void test_guest_memfd(void)
@@ -382,9 +380,8 @@ static void test_guest_memfd(void)
 		bed_close(&bed);
 		return;
 	}
-	mem_small(&mem, LITTLE);
-	mem_fill(mem.hva, GPA, LITTLE, GEN(7));
-	check_gmem(fd);
+	mem_new(&mem, LITTLE, 0, MAP_SHARED, fd);
+	check_gmem();
 	end();
 }
 
