@@ -2,7 +2,7 @@
 #ifndef TESTS_VM_GMEM_H
 #define TESTS_VM_GMEM_H
 
-/* Guest memory that is a file of the VM's (guest_memfd) and not at the hva. */
+/* Guest memory that is a file of the VM's (guest_memfd), by its offset, not its hva. */
 
 #include "vm.h"
 
