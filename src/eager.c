@@ -133,7 +133,9 @@ enum ktdp_eager ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level
 	/* KVM has changed it again. */
 	if (!ktdp_spte_is_leaf(spte, level))
 		return KTDP_EAGER_BUSY;
-	if (ktdp_kvm_slot_locked(tdp, gfn, &slot) ||
+	/* KVM has slots, and its tables have levels, beyond the reach of ours. */
+	if (!ktdp_fmt_reaches(&mirror->fmt, gfn) ||
+	    ktdp_kvm_slot_locked(tdp, gfn, &slot) ||
 	    !ktdp_slot_covers(&slot, gfn, pages))
 		return KTDP_EAGER_NO_SLOT;
 	hva = ktdp_slot_hva(&slot, gfn);

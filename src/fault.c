@@ -474,7 +474,7 @@ static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
 	f.uffd = false;
 	might_sleep();
 	atomic64_inc(&tdp->stat.faults);
-	if (gfn < ktdp_gfn_end(tdp->mirror.fmt.level))
+	if (ktdp_fmt_reaches(&tdp->mirror.fmt, gfn))
 		ret = ktdp_fault_run(&f);
 	if (ret < 0)
 		atomic64_inc(&tdp->stat.faults_failed);

@@ -73,6 +73,16 @@ static inline u64 ktdp_gfn_end(int level)
 	return ktdp_level_pages(level + 1);
 }
 
+/*
+ * An index is masked, so a gfn beyond the reach would be taken for a lower one.
+ * KVM has memslots there: guests may have more physical address bits than a
+ * table of 4 levels translates.
+ */
+static inline bool ktdp_fmt_reaches(const struct ktdp_fmt *fmt, u64 gfn)
+{
+	return gfn < ktdp_gfn_end(fmt->level);
+}
+
 static inline enum ktdp_entry_kind ktdp_entry_kind(u64 entry, int level)
 {
 	if (!entry)

@@ -143,12 +143,15 @@ static int ktdp_module_param_bool(const char *module, const char *param)
 	return ret;
 }
 
-static int ktdp_ept_max_leaf_level(void)
+static u32 ktdp_ept_capabilities(void)
 {
 	u32 cap, vpid_cap;
 
-	if (rdmsr_safe(MSR_IA32_VMX_EPT_VPID_CAP, &cap, &vpid_cap))
-		return KTDP_LEVEL_4K;
+	return rdmsr_safe(MSR_IA32_VMX_EPT_VPID_CAP, &cap, &vpid_cap) ? 0 : cap;
+}
+
+static int ktdp_ept_max_leaf_level(u32 cap)
+{
 	if (cap & VMX_EPT_1GB_PAGE_BIT)
 		return KTDP_LEVEL_1G;
 	if (cap & VMX_EPT_2MB_PAGE_BIT)
@@ -189,6 +192,7 @@ int ktdp_kvm_check_vm(struct kvm *kvm)
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
 {
 	int phys_bits = boot_cpu_data.x86_phys_bits;
+	u32 cap;
 
 	if (ktdp_module_param_bool("kvm_amd", "npt") == 1) {
 		ktdp_fmt_npt_init(fmt, KVM_TDP_TYPE_NPT,
@@ -197,8 +201,11 @@ int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
 		return 0;
 	}
 	if (ktdp_module_param_bool("kvm_intel", "ept") == 1) {
-		ktdp_fmt_ept_init(fmt, KVM_TDP_TYPE_EPT, 4,
-				  ktdp_ept_max_leaf_level(), phys_bits);
+		/* KVM uses the fifth level for guests that have the address bits. */
+		cap = ktdp_ept_capabilities();
+		ktdp_fmt_ept_init(fmt, KVM_TDP_TYPE_EPT,
+				  cap & VMX_EPT_PAGE_WALK_5_BIT ? 5 : 4,
+				  ktdp_ept_max_leaf_level(cap), phys_bits);
 		return 0;
 	}
 	pr_notice_ratelimited("refused: KVM runs without EPT or NPT\n");
@@ -396,7 +403,8 @@ bool ktdp_kvm_walk(const struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
 	root = ktdp_kvm_root(tdp, vcpu);
 	level = kvm_get_vcpu(kvm, vcpu)->arch.root_mmu.root_role.level;
 	write_unlock(&kvm->mmu_lock);
-	if (!VALID_PAGE(root))
+	/* A vCPU without the address bits has fewer levels than our table may have. */
+	if (!VALID_PAGE(root) || gfn >= ktdp_gfn_end(level))
 		return false;
 
 	for (;; level--) {

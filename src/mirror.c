@@ -326,6 +326,8 @@ int ktdp_mirror_map(struct ktdp_mirror *mirror, u64 gfn, int level, u64 pfn,
 			return ktdp_mirror_set_leaf(mirror, table, gfn,
 						    KTDP_LEVEL_4K, pfn, writable);
 	}
+	if (WARN_ON_ONCE(!ktdp_fmt_reaches(&mirror->fmt, gfn)))
+		return -EINVAL;
 	ret = ktdp_mirror_descend(mirror, gfn, level, pfn, writable, &table);
 	if (ret)
 		return ret;
@@ -383,6 +385,8 @@ int ktdp_mirror_map_pages(struct ktdp_mirror *mirror, u64 gfn,
 
 	lockdep_assert_held(&mirror->lock);
 	*done = 0;
+	if (WARN_ON_ONCE(!ktdp_fmt_reaches(&mirror->fmt, gfn)))
+		return -EINVAL;
 	while (*done < nr) {
 		unsigned long page = pages[*done];
 		bool writable = ktdp_page_is_writable(page);

@@ -144,7 +144,8 @@ static __always_inline int ktdp_mirror_set_entry(struct ktdp_mirror *mirror,
 						 u64 new)
 {
 	lockdep_assert_held(&mirror->lock);
-	if (WARN_ON_ONCE(ktdp_entry_is_rsvd(&mirror->fmt, new, level)) ||
+	if (WARN_ON_ONCE(!ktdp_fmt_reaches(&mirror->fmt, gfn)) ||
+	    WARN_ON_ONCE(ktdp_entry_is_rsvd(&mirror->fmt, new, level)) ||
 	    (old && new &&
 	     WARN_ON_ONCE(!ktdp_entry_change_ok(&mirror->fmt, old, new, level))))
 		return -EINVAL;

@@ -37,6 +37,10 @@ static inline bool ktdp_walk(const struct ktdp_fmt *fmt, const u64 *entries,
 	int level = fmt->level, shift = 9 * (level - 1);
 	u64 entry, all = ~0ULL, any = 0;
 
+	if (!ktdp_fmt_reaches(fmt, gfn)) {
+		*walk = (struct ktdp_walk){ .gfn = gfn, .level = level };
+		return false;
+	}
 	for (;;) {
 		entry = READ_ONCE(entries[(gfn >> shift) & (KTDP_ENTRIES - 1)]);
 		all &= entry;

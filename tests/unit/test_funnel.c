@@ -190,6 +190,28 @@ static void test_level(void)
 	map_refused(1ULL << 35, cfg.max_leaf_level + 1, 0, -EINVAL);
 }
 
+/*
+ * Beyond the reach of the table: to be refused, and not to be taken for the gfn
+ * that has the same indices, with a leaf there or without.
+ */
+static void test_reach(void)
+{
+	u64 beyond = ktdp_gfn_end(cfg.level);
+	int large = cfg.max_leaf_level;
+	struct ktdp_walk walk;
+	u64 other = LEAF_GFN + 4 * ktdp_level_pages(large);
+
+	map_refused(beyond + LEAF_GFN, 1, LEAF_PFN, -EINVAL);
+	map_refused(beyond + LARGE_GFN, large, LARGE_PFN, -EINVAL);
+	map_refused(beyond + other, large, 0, -EINVAL);
+	map_refused(beyond, 1, 0, -EINVAL);
+	map_refused(1ULL << 52, 1, 0, -EINVAL);
+	if (ktdp_mirror_walk(&mirror, beyond + LEAF_GFN, &walk) ||
+	    walk.entry || walk.access || ktdp_walk_next(&walk) <= walk.gfn)
+		env_die("%s: a walk found a leaf beyond the reach",
+			cfg_name(&cfg));
+}
+
 /* What is before the refused page of a run stays. */
 static void test_run_middle(void)
 {
@@ -302,6 +324,14 @@ static void warned(const char *what, unsigned int *warns)
 	*warns = env.warns;
 }
 
+static void test_in_reach(void)
+{
+	u64 leaf = ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, false);
+
+	set_refused(ktdp_gfn_end(cfg.level) + LEAF_GFN, 1, leaf);
+	set_refused(ktdp_gfn_end(cfg.level) + LEAF_GFN + 1, 1, leaf);
+}
+
 /* Without the lock: warned about, each way in, also where nothing is to do. */
 static void test_lock(void)
 {
@@ -330,6 +360,8 @@ static const struct {
 } tests[] = {
 	{ "a pfn with a bit that no entry has", test_pfn },
 	{ "a leaf above the largest level", test_level },
+	{ "a gfn beyond the reach", test_reach },
+	{ "an entry for a gfn beyond the reach", test_in_reach },
 	{ "the third page of a run", test_run_middle },
 	{ "another pfn where a leaf is", test_other_pfn },
 	{ "another pfn or kind in place", test_in_place },
