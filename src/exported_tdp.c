@@ -60,56 +60,64 @@ typedef void (*ktdp_mirror_op)(struct ktdp_mirror *mirror, u64 start, u64 end,
 
 /*
  * Take access away from [@start, @end), piece by piece lest the lock be held for
- * long: nothing comes back, or whoever brings it back knows why it may.
+ * long.  Refaults in between are legal, see notifier.c.
  *
- * Nothing found is not enough to stay silent: another CPU may have cleared the
- * same entries and not yet have told the importers.  So what is cleared is
- * announced under the same hold of the lock.  Return: whether to tell them, and
- * then to take the announcement back.
+ * Clearing is announced in the hold of the lock in which the first entry goes.
+ * Return: whether others had cleared something and not yet told, when this was
+ * done.
  */
 static bool ktdp_export_clear(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 			      ktdp_mirror_op op, struct ktdp_zap *zap)
 {
 	bool announced = false;
+	int others = 0;
 	u64 next;
 
-	end = min(end, ktdp_gfn_end(tdp->mirror.fmt.level));
 	for (; start < end; start = next) {
 		next = ktdp_mirror_piece_end(start, end);
 		raw_spin_lock(&tdp->mirror.lock);
 		op(&tdp->mirror, start, next, zap);
-		/* Acquire: zero means that the callbacks have returned, see below. */
-		if (!announced &&
-		    (zap->end || (next == end &&
-				  atomic_read_acquire(&tdp->notifying)))) {
+		if (zap->end && !announced) {
 			atomic_inc(&tdp->notifying);
 			announced = true;
 		}
+		/* Acquire: none means that the callbacks have returned, see below. */
+		others = atomic_read_acquire(&tdp->notifying) - announced;
 		raw_spin_unlock(&tdp->mirror.lock);
 	}
-	return announced;
+	return others;
 }
 
 /*
- * Take access away, and return when every importer knows: those that another
- * CPU is about to tell are told here too, rather than waited for.
+ * Take access away, and return when every importer knows.  Entries of the range
+ * that another CPU has cleared, and is about to tell of, are told here too: they
+ * may have been larger than the range, so whole leaves of the largest size are.
  */
 static void ktdp_export_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 			       ktdp_mirror_op op)
 {
+	u64 limit = ktdp_gfn_end(tdp->mirror.fmt.level);
+	u64 mask = ktdp_level_mask(tdp->mirror.fmt.max_leaf_level);
 	struct ktdp_zap zap = {};
 
-	if (!ktdp_export_clear(tdp, start, end, op, &zap))
+	end = min(end, limit);
+	if (ktdp_export_clear(tdp, start, end, op, &zap)) {
+		start &= ~mask;
+		end = (end + mask) & ~mask;
+	} else if (!zap.end) {
 		return;
+	}
 	if (zap.end) {
 		start = min(start, zap.start);
 		end = max(end, zap.end);
 	}
-	if (end >= ktdp_gfn_end(tdp->mirror.fmt.level))
+	if (end >= limit)
 		ktdp_importers_invalidate(tdp, 0, -1UL);
 	else
 		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
 					  (end - start) << PAGE_SHIFT);
+	if (!zap.end)
+		return;
 	/* The callbacks have returned; pairs with the acquire above. */
 	smp_mb__before_atomic();
 	atomic_dec(&tdp->notifying);

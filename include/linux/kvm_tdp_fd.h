@@ -127,9 +127,10 @@ struct kvm_exported_tdp_ops {
  *	are void.  @start and @size are multiples of 4096; (0, -1) means all.
  *	When it returns, the importer must hold no translation of the range
  *	and have no access through one in flight: the memory is reused then.
- *	It may cover more than was mapped, or only a part of a larger leaf:
- *	whatever overlaps it is void.  Table pages may be freed (after an RCU
- *	grace period), so cached non-leaf entries of the range go as well.
+ *	It may cover more than was mapped, and covers whole leaves: of a leaf
+ *	that goes each call that touches it covers all, also where several
+ *	CPUs tell of parts of it at once.  Table pages may be freed (after an
+ *	RCU grace period), so cached non-leaf entries of the range go as well.
  *
  *	Context: atomic; KVM's mmu_lock may be held, and preemption may be off
  *	on PREEMPT_RT too.  It must not sleep, allocate with GFP_KERNEL, touch

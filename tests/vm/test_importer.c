@@ -315,6 +315,54 @@ static void test_callback_holds_no_lock(void)
 	teardown();
 }
 
+/* What this thread was told of first, from @gpa on and in one piece: bytes. */
+static uint64_t told_by_me(int nr, uint64_t gpa)
+{
+	static struct ktdp_test_record records[KTDP_TEST_RECORDS];
+	size_t i, nr_records = kmod_log(kmod, nr, records);
+	pid_t tid = gettid();
+
+	for (i = 0; i < nr_records; i++) {
+		if (records[i].tid == (uint32_t)tid && records[i].start <= gpa)
+			return records[i].start + records[i].size - gpa;
+	}
+	return 0;
+}
+
+/*
+ * One CPU has cleared a 2M leaf and not yet told of it, when the host takes other
+ * 4K of the same: the importer is told of the whole leaf by the second, too, or
+ * it would keep the leaf of which it was told a part.
+ */
+static void test_second_revoker(void)
+{
+	const unsigned int other = 100;
+	pthread_t thread;
+	uint64_t told;
+
+	if (mem_skip_thp("second_revoker"))
+		return;
+	setup_with(mem_thp, PAGE_2M);
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(map_page(0), 0, "fault");
+	is(ktdp_level(tdp, GPA), 2, "maps a leaf of 2M");
+	thread = start_slow_callback(0);
+	is(kmod_running(kmod, 0), 1, "the first is telling");
+	ok(ktdp_absent(tdp, GPA, PAGE_2M), "and has cleared the leaf");
+	kmod_forget(kmod, 0);
+	drop_page(other);
+	told = told_by_me(0, GPA);
+	ok(told >= PAGE_2M, "the second tells %#llx bytes from the leaf's first on",
+	   (unsigned long long)told);
+	is(kmod_running(kmod, 0), 1, "while the first is still at it");
+	kmod_release(kmod, 0);
+	pthread_join(thread, NULL);
+	kmod_forget(kmod, 0);
+	drop_page(other);
+	is(told_by_me(0, GPA), 0, "nothing mapped, nobody at it: nothing told");
+	teardown();
+}
+
 static void check_told(const char *what, uint64_t gpa, uint64_t size)
 {
 	struct kmod_told told = kmod_told(kmod, 0, gpa, size);
@@ -577,6 +625,7 @@ static const struct tap_case cases[] = {
 	{ "unregister_waits", test_unregister_waits },
 	{ "bounded", test_bounded },
 	{ "callback_holds_no_lock", test_callback_holds_no_lock },
+	{ "second_revoker", test_second_revoker },
 	{ "invalidate", test_invalidate },
 	{ "invalidate_huge", test_invalidate_huge },
 	{ "leaked_registration", test_leaked_registration },
