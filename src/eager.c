@@ -16,7 +16,7 @@
  *
  *	C before S		S removes what C wrote; S looks at the slots
  *				after it had the lock, and C's is among them
- *	S, C, E			in_progress covers the page: nothing is copied.
+ *	S, C, E			the page's window is busy: nothing is copied.
  *				This is also the case of S, C, Sk: C's pfn is
  *				then one that Sk has yet to remove from KVM's
  *				own table
@@ -33,12 +33,14 @@
  * the hook that zaps the slot: C comes before that.  C sees a slot that is
  * marked as going, or is gone, and copies nothing; but it need not.
  *
- * Write access: KVM's entry has it only where the slot, the host's mapping and
- * the dirty log allow: in a slot that logs, KVM has set the page's bit (or put
- * it into the vCPU's ring) before it wrote the entry.  The harvest holds
- * mmu_lock for write, and calls the hook that takes write access away here
- * before it returns.  Who switches logging on waits for C, as above, before he
- * calls the hook that does it for the whole slot.
+ * Write access: KVM's entry has it only where the slot and the host's mapping
+ * allow.  In a slot that logs, the page's bit need not be set by then (another
+ * vCPU's fast_page_fault() grants write access first, and a dirty log made by
+ * the processor, PML, has the bit when the guest writes), so it is set here, in
+ * the hold that writes the entry; where it cannot be, write access is not
+ * copied.  The harvest holds mmu_lock for write, and calls the hook that takes
+ * write access away here before it returns.  Switching logging on waits for C,
+ * as above, before the hook does that for the whole slot.
  *
  * Nested guests: KVM's tables for L2 are filled with pages of L1, and the gfn of
  * the tracepoint is L1's.
@@ -141,12 +143,19 @@ enum ktdp_eager ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level
 	hva = ktdp_slot_hva(&slot, gfn);
 	if (ktdp_notifier_is_busy(tdp, hva, hva + pages * PAGE_SIZE))
 		return KTDP_EAGER_BUSY;
+	if (ktdp_slot_is_logged(&slot))
+		writable &= level == KTDP_LEVEL_4K && ktdp_kvm_can_log(tdp);
 	if (!ktdp_pfn_is_ram(pfn) || !ktdp_pfn_prepare(pfn, writable))
 		return KTDP_EAGER_NOT_RAM;
+	if (writable && ktdp_slot_is_logged(&slot))
+		ktdp_slot_log_dirty(&slot, gfn, pages);
 	ret = ktdp_mirror_map(mirror, gfn, level, pfn, writable);
-	if (level == KTDP_LEVEL_4K && !tdp->in_progress &&
-	    ktdp_slot_covers(&slot, window, KTDP_ENTRIES))
-		ktdp_mirror_open_window(mirror, gfn);
+	if (level == KTDP_LEVEL_4K && !ktdp_slot_is_logged(&slot) &&
+	    ktdp_slot_covers(&slot, window, KTDP_ENTRIES)) {
+		hva = ktdp_slot_hva(&slot, window);
+		if (!ktdp_notifier_is_busy(tdp, hva, hva + PMD_SIZE))
+			ktdp_mirror_open_window(mirror, gfn);
+	}
 	return ktdp_eager_result(ret);
 }
 

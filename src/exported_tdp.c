@@ -173,7 +173,7 @@ static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 		return ERR_PTR(-ENOMEM);
 	tdp->kvm = kvm;
 	tdp->as_id = as_id;
-	tdp->seq.mm = kvm->mm;
+	tdp->hmm.mm = kvm->mm;
 	tdp->eager_state = ktdp_hooks_eager();
 	ktdp_importers_init(tdp);
 	ktdp_eager_init(tdp);

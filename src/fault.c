@@ -11,13 +11,14 @@
  * harvested write access goes again (hooks.c).  Both happen under mirror.lock,
  * so a page that importers can write has its bit set.
  *
- * Neither lock nor SRCU section is held while pages are found: that may wait
- * for swap, or for a userfaultfd handler that issues memslot ioctls.
+ * hmm_range_fault() tells what is there, and is not asked for more: it would
+ * hold mmap_lock while it waits for swap.  What is missing is brought by GUP,
+ * which lets go of the lock for that, can be killed, and refuses what devices
+ * must not reach (shadow stacks).  Neither lock nor SRCU section is held
+ * meanwhile: it may wait for a userfaultfd handler that issues memslot ioctls.
  *
- * hmm_range_fault() wants an interval notifier and reads only its mm and its
- * sequence number.  It is given one that is never inserted, and whose sequence
- * number is that of the retry protocol: so it gives up as soon as an attempt is
- * in vain.
+ * hmm_range_fault() wants an interval notifier, of which it reads the mm and the
+ * sequence number.  It is given one that is never inserted and never changes.
  *
  * What is rare is noinline: the common path costs half of what finding the page
  * does, and is to stay there.
@@ -33,12 +34,9 @@
 #include "kvm.h"
 #include "pfn.h"
 
-static_assert(__same_type(((struct mmu_interval_notifier *)NULL)->invalidate_seq,
-			  ((struct hmm_range *)NULL)->notifier_seq));
-
 #define KTDP_RETRY_SPINS	4	/* before the first pause of a tick */
 #define KTDP_RETRY_MAX		(KTDP_RETRY_SPINS + HZ)	/* a second of pauses */
-#define KTDP_SLOW_ROUNDS	8
+#define KTDP_FAULT_IN_MAX	64
 #define KTDP_WINDOW		KTDP_ENTRIES	/* 2M of 4K pages */
 #define KTDP_COMMIT_BATCH	64	/* pages under one hold of the lock */
 
@@ -51,40 +49,52 @@ struct ktdp_fault {
 
 	/* one attempt */
 	struct ktdp_slot slot;
-	struct kvm_memslots *slots;	/* with that slot; under kvm->srcu */
 	unsigned long hva;
-	unsigned long seq;
+	struct ktdp_snapshot snapshot;
 	u64 done;		/* pages mapped, or found mapped, from gfn on */
 	int level;		/* of the leaf behind those, if it cannot be mapped */
 
 	/* all attempts */
 	unsigned int tries;
-	unsigned int slow_rounds;
-	bool uffd;		/* pages are missing under userfaultfd */
+	unsigned int faulted_in;
 };
 
-/*
- * Make the page present as a vCPU would: with the lock dropped where the fault
- * has to wait for user space, and with an error that says why not.
- */
-static noinline int ktdp_fault_slow(struct ktdp_fault *f)
+/* GUP knows one errno for all of it. */
+static int ktdp_fault_check_vma(const struct ktdp_fault *f,
+				const struct vm_area_struct *vma)
 {
+	if (!vma || !(vma->vm_flags & VM_READ) ||
+	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
+		return -EFAULT;
+	if (f->write && (!(vma->vm_flags & VM_WRITE) ||
+			 ktdp_vma_is_shadow_stack(vma)))
+		return -EACCES;
+	return 0;
+}
+
+/*
+ * Make pages present as a vCPU would, from the first on, as many as can be had:
+ * with mmap_lock dropped where the fault has to wait, and with an error that
+ * says why not.
+ */
+static noinline int ktdp_fault_in(struct ktdp_fault *f)
+{
+	unsigned int flags = FOLL_HWPOISON | FOLL_HONOR_NUMA_FAULT |
+			     (f->write ? FOLL_WRITE : 0);
 	struct mm_struct *mm = ktdp_mm(f->tdp);
-	unsigned int flags = FOLL_HWPOISON | (f->write ? FOLL_WRITE : 0);
+	struct vm_area_struct *vma;
 	int locked = 1;
 	long ret;
 
-	/*
-	 * What is there now and not found again either cannot be had, or the
-	 * host takes it as fast as the handler gives it.
-	 */
-	if (f->slow_rounds++ == KTDP_SLOW_ROUNDS) {
-		f->slow_rounds = 0;
-		return f->uffd ? -EAGAIN : -EFAULT;
-	}
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	ret = get_user_pages_remote(mm, f->hva, 1, flags, NULL, &locked);
+	vma = vma_lookup(mm, f->hva);
+	ret = ktdp_fault_check_vma(f, vma);
+	/* A handler may take its time with each page, and the slot go meanwhile. */
+	if (!ret)
+		ret = get_user_pages_remote(mm, f->hva,
+					    userfaultfd_armed(vma) ? 1 : f->nr,
+					    flags, NULL, &locked);
 	if (locked)
 		mmap_read_unlock(mm);
 	if (ret < 0)
@@ -113,62 +123,70 @@ static unsigned long ktdp_fault_pfns_found(const struct ktdp_fault *f)
 }
 
 /*
- * Some pages are missing: have them faulted in, if the VMA allows.
- * -EDOM: take the slow way for the first page.
+ * HMM takes a page of a shadow stack for writable, for its owner can write it in
+ * a way of its own.  No device is to, so it is read-only here.
  */
-static noinline int ktdp_fault_pfns_missing(struct ktdp_fault *f,
-					    struct hmm_range *range,
-					    unsigned long found)
+static void ktdp_fault_pfns_shadow_stack(struct ktdp_fault *f)
 {
 	struct vm_area_struct *vma = vma_lookup(ktdp_mm(f->tdp), f->hva);
-	int ret;
+	unsigned long i;
 
-	if (!vma || !(vma->vm_flags & VM_READ) ||
-	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
-		return -EFAULT;
-	if (f->write && !(vma->vm_flags & VM_WRITE))
-		return -EACCES;
-	/* hmm_range_fault() cannot wait for the handler. */
-	if (userfaultfd_armed(vma)) {
-		f->uffd = true;
-		f->nr = found;
-		return found ? 0 : -EDOM;
-	}
+	if (!vma)
+		return;
 	f->nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
-	range->end = f->hva + (f->nr << PAGE_SHIFT);
-	range->default_flags = HMM_PFN_REQ_FAULT |
-			       (f->write ? HMM_PFN_REQ_WRITE : 0);
-	ret = hmm_range_fault(range);
-	return ret == -EFAULT ? -EDOM : ret;
+	if (!ktdp_vma_is_shadow_stack(vma))
+		return;
+	for (i = 0; i < f->nr; i++)
+		f->pfns[i] &= ~HMM_PFN_WRITE;
 }
 
-/* Find the pages: as they are, for that is cheap, and if need be by faults. */
+/*
+ * Find the pages that are there, from the first on.
+ * Return: 0; -ENODATA the first is not there with the access asked for; -EFAULT
+ * it is what no device may have; -EINTR.
+ */
 static int ktdp_fault_pfns(struct ktdp_fault *f)
 {
 	struct mm_struct *mm = ktdp_mm(f->tdp);
 	struct hmm_range range = {
-		.notifier = &f->tdp->seq,
-		.notifier_seq = f->seq,
+		.notifier = &f->tdp->hmm,
 		.start = f->hva,
 		.end = f->hva + (f->nr << PAGE_SHIFT),
 		.hmm_pfns = f->pfns,
 	};
 	unsigned long found;
-	int ret;
 
+	/* Where HMM stops there is nothing. */
+	memset(f->pfns, 0, f->nr * sizeof(*f->pfns));
 	/* Mostly there is no contention, and this is the shorter way then. */
 	if (!mmap_read_trylock(mm) && mmap_read_lock_killable(mm))
 		return -EINTR;
-	ret = hmm_range_fault(&range);
-	if (!ret) {
-		found = ktdp_fault_pfns_found(f);
-		if (found < f->nr)
-			ret = ktdp_fault_pfns_missing(f, &range, found);
-	}
+	hmm_range_fault(&range);
+	if (ktdp_has_shadow_stacks())
+		ktdp_fault_pfns_shadow_stack(f);
 	mmap_read_unlock(mm);
-	if (ret == -EPERM)
-		return -EACCES;
-	return ret == -EBUSY ? -EAGAIN : ret;
+
+	found = ktdp_fault_pfns_found(f);
+	if (!found)
+		return f->pfns[0] & HMM_PFN_ERROR ? -EFAULT : -ENODATA;
+	f->nr = found;
+	return 0;
+}
+
+/*
+ * What was found of a page holds for all of its leaf.  Up to 2M that is one hva
+ * window, which the snapshot spans.
+ */
+static bool ktdp_fault_leaf_is_good(const struct ktdp_fault *f, int level,
+				    unsigned long hva)
+{
+	unsigned long size = ktdp_level_pages(level) << PAGE_SHIFT;
+
+	if (level <= KTDP_LEVEL_2M)
+		return true;
+	hva &= ~(size - 1);
+	return f->tdp->seq == f->snapshot.seq_all &&
+	       !ktdp_notifier_is_busy(f->tdp, hva, hva + size);
 }
 
 /*
@@ -190,7 +208,8 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
 		    !((gfn ^ pfn) & mask) &&
 		    !((gfn ^ (hva >> PAGE_SHIFT)) & mask) &&
 		    (gfn & ~mask) >= slot->base_gfn &&
-		    (gfn | mask) < slot->base_gfn + slot->npages)
+		    (gfn | mask) < slot->base_gfn + slot->npages &&
+		    ktdp_fault_leaf_is_good(f, level, hva))
 			break;
 	}
 	return level;
@@ -200,7 +219,7 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
 static bool ktdp_fault_log_dirty(struct ktdp_fault *f, u64 gfn, u64 nr)
 {
 	return !ktdp_slot_is_logged(&f->slot) ||
-	       ktdp_kvm_log_dirty(f->slots, gfn, nr);
+	       ktdp_slot_log_dirty(&f->slot, gfn, nr);
 }
 
 /* Map the leaf of a huge page with the next page of the window in it. */
@@ -215,10 +234,6 @@ static noinline int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writa
 	f->level = ktdp_fault_level(f, gfn, hva, pfn,
 				    hmm_pfn_to_map_order(hmm_pfn));
 	mask = ktdp_level_mask(f->level);
-	hva &= ~(mask << PAGE_SHIFT);
-	if (ktdp_notifier_retry(f->tdp, f->seq, hva,
-				hva + ((mask + 1) << PAGE_SHIFT)))
-		return -EAGAIN;
 	if (!ktdp_pfn_prepare(pfn, writable))
 		return -EFAULT;
 	if (writable && !ktdp_fault_log_dirty(f, gfn, 1))
@@ -286,8 +301,7 @@ static int ktdp_fault_commit_locked(struct ktdp_fault *f)
 	int ret = 0;
 
 	lockdep_assert_held(&f->tdp->mirror.lock);
-	if (ktdp_notifier_retry(f->tdp, f->seq, f->hva,
-				f->hva + (f->nr << PAGE_SHIFT)))
+	if (ktdp_notifier_retry(f->tdp, &f->snapshot))
 		return -EAGAIN;
 	while (f->done < stop && !ret) {
 		if (hmm_pfn_to_map_order(f->pfns[f->done]))
@@ -324,8 +338,7 @@ static int ktdp_fault_commit(struct ktdp_fault *f)
 	int idx, ret;
 
 	idx = srcu_read_lock(&tdp->kvm->srcu);
-	f->slots = ktdp_kvm_slots_same(tdp, f->gfn, &f->slot);
-	if (!f->slots) {
+	if (!ktdp_kvm_slot_renew(tdp, f->gfn, &f->slot)) {
 		srcu_read_unlock(&tdp->kvm->srcu, idx);
 		return -EAGAIN;
 	}
@@ -345,8 +358,8 @@ static int ktdp_fault_commit(struct ktdp_fault *f)
 }
 
 /*
- * Return: 0 with f->done set; -EAGAIN to start over, -EDOM the same after some
- * progress; or the final error.
+ * Return: 0 with f->done set; -EAGAIN to start over, -ENODATA the same with pages
+ * faulted in meanwhile; or the final error.
  */
 static int ktdp_fault_try(struct ktdp_fault *f)
 {
@@ -356,28 +369,23 @@ static int ktdp_fault_try(struct ktdp_fault *f)
 	ret = ktdp_pool_topup(tdp);
 	if (ret)
 		return ret;
-	/* Acquire: what is looked up below is not older than seq. */
-	f->seq = smp_load_acquire(&tdp->seq.invalidate_seq);
 	f->done = 0;
 	ret = ktdp_kvm_slot(tdp, f->gfn, &f->slot);
 	if (ret)
 		return ret;
 	if (f->write && ktdp_slot_is_readonly(&f->slot))
 		return -EACCES;
-	if (f->write && ktdp_slot_is_logged(&f->slot) &&
-	    ktdp_kvm_has_dirty_ring(tdp))
+	if (f->write && ktdp_slot_is_logged(&f->slot) && !ktdp_kvm_can_log(tdp))
 		return -EBUSY;
 	f->nr = min_t(u64, f->nr, f->slot.base_gfn + f->slot.npages - f->gfn);
 	f->hva = ktdp_slot_hva(&f->slot, f->gfn);
+	ktdp_notifier_snapshot(tdp, f->hva, f->hva + (f->nr << PAGE_SHIFT),
+			       &f->snapshot);
 
 	ret = ktdp_fault_pfns(f);
 	if (!ret)
 		return ktdp_fault_commit(f);
-	if (ret == -EDOM) {
-		f->nr = 1;
-		ret = ktdp_fault_slow(f) ?: -EDOM;
-	}
-	return ret;
+	return ret == -ENODATA ? ktdp_fault_in(f) ?: -ENODATA : ret;
 }
 
 /* Return: 0 to try again, or the final error. */
@@ -405,7 +413,13 @@ static int ktdp_fault_retry(struct ktdp_fault *f)
 		switch (ret) {
 		case 0:
 			return 0;
-		case -EDOM:
+		case -ENODATA:
+			/*
+			 * The host may take them as fast as they are brought.
+			 * No pause: it would be one in which to take them.
+			 */
+			if (++f->faulted_in > KTDP_FAULT_IN_MAX)
+				return -EAGAIN;
 			break;
 		case -EAGAIN:
 			ret = ktdp_fault_pause(f);
@@ -470,8 +484,7 @@ static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
 	f.write = write;
 	f.pfns = pfns;
 	f.tries = 0;
-	f.slow_rounds = 0;
-	f.uffd = false;
+	f.faulted_in = 0;
 	might_sleep();
 	atomic64_inc(&tdp->stat.faults);
 	if (ktdp_fmt_reaches(&tdp->mirror.fmt, gfn))

@@ -43,6 +43,16 @@ enum ktdp_eager {
 	KTDP_EAGER_NR
 };
 
+/* Pieces of 2M of the VMM's address space with the same number modulo this. */
+#define KTDP_HVA_WINDOWS	64
+
+/* What ktdp_notifier_retry() compares. */
+struct ktdp_snapshot {
+	unsigned long start, end;	/* hva */
+	unsigned long seq;		/* of the windows of that range */
+	unsigned long seq_all;
+};
+
 /* One (VM, address space); shared by all TDP fds of that pair. */
 struct kvm_exported_tdp {
 	struct kvm *kvm;		/* referenced */
@@ -59,13 +69,14 @@ struct kvm_exported_tdp {
 
 	/* The retry protocol, see notifier.c. */
 	struct mmu_notifier mn;
-	struct mmu_interval_notifier seq;	/* never inserted, see fault.c:
-						 * mm is constant, invalidate_seq
-						 * is what the protocol calls seq,
-						 * under mirror.lock
+	struct {
+		unsigned int busy;	/* mirror.lock: begun, not ended */
+		unsigned long seq;	/* mirror.lock: ended */
+	} hva_windows[KTDP_HVA_WINDOWS];
+	unsigned long seq;		/* mirror.lock: ended, anywhere */
+	struct mmu_interval_notifier hmm;	/* constant, never inserted: what
+						 * hmm_range_fault() takes the mm from
 						 */
-	unsigned int in_progress;	/* mirror.lock: begun, not ended */
-	unsigned long hva_lo, hva_hi;	/* mirror.lock: span of those */
 	atomic_t notifying;		/* zaps whose callbacks may still run */
 
 	struct mutex importers_lock;	/* changes of the list */
@@ -163,8 +174,11 @@ int ktdp_notifier_register(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp);
 bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end);
-bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long seq,
-			 unsigned long start, unsigned long end);
+void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
+			    unsigned long start, unsigned long end,
+			    struct ktdp_snapshot *snapshot);
+bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
+			 const struct ktdp_snapshot *snapshot);
 
 /* tdp_fd.c */
 int ktdp_fd_create(struct kvm_exported_tdp *tdp, struct file **filep);

@@ -230,6 +230,7 @@ static int ktdp_kvm_slot_in(struct kvm_memslots *slots, u64 gfn,
 	slot->npages = kslot->npages;
 	slot->hva = kslot->userspace_addr;
 	slot->flags = kslot->flags;
+	slot->dirty_bitmap = kslot->dirty_bitmap;
 	return 0;
 }
 
@@ -246,7 +247,7 @@ int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
  * @gfn: guest frame
  * @slot: is filled in
  *
- * Context: any; the answer may be out of date, see ktdp_kvm_slots_same().
+ * Context: any; the answer may be out of date, see ktdp_kvm_slot_renew().
  * Return: 0; -EFAULT no slot, one that is KVM's own, or one backed by a
  * guest_memfd; -EAGAIN the slot is being deleted or moved.
  */
@@ -262,52 +263,62 @@ int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
 }
 
 /* The generation has moved on; that need not concern this slot. */
-bool __ktdp_kvm_slot_is_same(struct kvm_memslots *slots, u64 gfn,
-			     const struct ktdp_slot *slot)
+bool __ktdp_kvm_slot_renew(struct kvm_memslots *slots, u64 gfn,
+			   struct ktdp_slot *slot)
 {
 	struct ktdp_slot now;
 
-	return !ktdp_kvm_slot_in(slots, gfn, &now) &&
-	       now.base_gfn == slot->base_gfn && now.npages == slot->npages &&
-	       now.hva == slot->hva && now.flags == slot->flags;
-}
-
-/* A write from outside of a vCPU cannot enter a dirty ring. */
-bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp)
-{
-	return tdp->kvm->dirty_ring_size;
+	if (ktdp_kvm_slot_in(slots, gfn, &now) ||
+	    now.base_gfn != slot->base_gfn || now.npages != slot->npages ||
+	    now.hva != slot->hva || now.flags != slot->flags)
+		return false;
+	*slot = now;
+	return true;
 }
 
 /**
- * ktdp_kvm_log_dirty() - note in KVM's log that pages are about to be written
- * @slots: as ktdp_kvm_slots_same() returned them; what is active by now may
- *	have no log any more, and its change waits for the caller
+ * ktdp_kvm_can_log() - can a write by an importer enter KVM's dirty log?
+ * @tdp: the exported TDP
+ *
+ * A dirty ring takes entries from vCPUs only, and a VMM may switch it on until
+ * there is a vCPU, while slots log already.
+ *
+ * Context: any.
+ * Return: whether all slots that log have a bitmap, now and from now on.
+ */
+bool ktdp_kvm_can_log(const struct kvm_exported_tdp *tdp)
+{
+	const struct kvm *kvm = tdp->kvm;
+
+	/* Acquire: KVM had set the size, if ever, before it counted the vCPU. */
+	return atomic_read_acquire(&kvm->online_vcpus) &&
+	       !READ_ONCE(kvm->dirty_ring_size);
+}
+
+/**
+ * ktdp_slot_log_dirty() - note in KVM's log that pages are about to be written
+ * @slot: a slot that logs, of a VM of which ktdp_kvm_can_log() was true
  * @gfn: first guest frame
- * @nr: how many, all in the slot of @gfn
+ * @nr: how many, all in the slot
  *
  * The bits are set directly: KVM's own function expects a running vCPU.
  *
  * Context: the caller holds kvm->srcu; atomic or not.
  * Return: whether there is a log.
  */
-bool ktdp_kvm_log_dirty(struct kvm_memslots *slots, u64 gfn, u64 nr)
+bool ktdp_slot_log_dirty(const struct ktdp_slot *slot, u64 gfn, u64 nr)
 {
-	struct kvm_memory_slot *slot = __gfn_to_memslot(slots, gfn);
-
-	if (WARN_ON_ONCE(!slot || !slot->dirty_bitmap))
+	if (WARN_ON_ONCE(!slot->dirty_bitmap))
 		return false;
 	for (gfn -= slot->base_gfn; nr--; gfn++)
 		set_bit_le(gfn, slot->dirty_bitmap);
 	return true;
 }
 
-/* Whether a page is in KVM's log, if there is one; the caller holds kvm->srcu. */
-bool ktdp_kvm_is_dirty(const struct kvm_exported_tdp *tdp, u64 gfn)
+/* Context: as for ktdp_slot_log_dirty(), or KVM's slots_lock is held. */
+bool ktdp_slot_is_dirty(const struct ktdp_slot *slot, u64 gfn)
 {
-	struct kvm_memory_slot *slot =
-		__gfn_to_memslot(__kvm_memslots(tdp->kvm, tdp->as_id), gfn);
-
-	return !slot || !slot->dirty_bitmap ||
+	return slot->dirty_bitmap &&
 	       test_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
 }
 

@@ -4,13 +4,18 @@
 
 #include "ktdp.h"
 
-/* A memslot, as far as a fault needs it, as it was at a generation of them. */
+/*
+ * A memslot, as far as a fault needs it, as it was at a generation of them.
+ * Its bitmap lives as long as the read section of kvm->srcu in which the slot
+ * was looked up, or renewed.
+ */
 struct ktdp_slot {
 	u64 generation;
 	u64 base_gfn;
 	u64 npages;
 	u64 hva;
 	u64 flags;	/* KVM_MEM_* */
+	unsigned long *dirty_bitmap;	/* NULL: KVM keeps none */
 };
 
 static inline unsigned long ktdp_slot_hva(const struct ktdp_slot *slot, u64 gfn)
@@ -71,11 +76,11 @@ bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm);
 bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu);
 bool ktdp_kvm_walk(const struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
 		   struct ktdp_spte_walk *walk);
-bool ktdp_kvm_has_dirty_ring(const struct kvm_exported_tdp *tdp);
-bool ktdp_kvm_log_dirty(struct kvm_memslots *slots, u64 gfn, u64 nr);
-bool ktdp_kvm_is_dirty(const struct kvm_exported_tdp *tdp, u64 gfn);
-bool __ktdp_kvm_slot_is_same(struct kvm_memslots *slots, u64 gfn,
-			     const struct ktdp_slot *slot);
+bool ktdp_kvm_can_log(const struct kvm_exported_tdp *tdp);
+bool ktdp_slot_log_dirty(const struct ktdp_slot *slot, u64 gfn, u64 nr);
+bool ktdp_slot_is_dirty(const struct ktdp_slot *slot, u64 gfn);
+bool __ktdp_kvm_slot_renew(struct kvm_memslots *slots, u64 gfn,
+			   struct ktdp_slot *slot);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
 			     ktdp_gfn_range_fn fn);
@@ -96,27 +101,24 @@ ktdp_kvm_notified_vcpu(struct preempt_notifier *pn)
 }
 
 /**
- * ktdp_kvm_slots_same() - is the memslot of a gfn still what it was?
+ * ktdp_kvm_slot_renew() - is the memslot of a gfn still what it was?
  * @tdp: the exported TDP
  * @gfn: guest frame
  * @slot: what ktdp_kvm_slot() found earlier
  *
+ * Another set of slots may be made active at any time, but what KVM does about
+ * the change waits for the caller to leave SRCU.
+ *
  * Context: the caller holds kvm->srcu.
- * Return: the set of slots in which it is, or NULL.  Another set may be made
- * active at any time, but what KVM does about the change waits for the caller
- * to leave SRCU.
  */
-static inline struct kvm_memslots *
-ktdp_kvm_slots_same(struct kvm_exported_tdp *tdp, u64 gfn,
-		    const struct ktdp_slot *slot)
+static inline bool ktdp_kvm_slot_renew(struct kvm_exported_tdp *tdp, u64 gfn,
+				       struct ktdp_slot *slot)
 {
 	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
 
 	/* No two sets of slots have the same generation. */
-	if (likely(READ_ONCE(slots->generation) == slot->generation) ||
-	    __ktdp_kvm_slot_is_same(slots, gfn, slot))
-		return slots;
-	return NULL;
+	return likely(READ_ONCE(slots->generation) == slot->generation) ||
+	       __ktdp_kvm_slot_renew(slots, gfn, slot);
 }
 
 #endif /* _KTDP_KVM_H */

@@ -206,9 +206,10 @@ ktdp_mirror_hint(const struct ktdp_mirror *mirror, u64 gfn)
 }
 
 /*
- * The memslot of @gfn's window has all of it, and no page of it is being
- * invalidated.  Good until the next zap: the slot does not go without one, and
- * no invalidation of a page of it is begun without one.
+ * The memslot of @gfn's window has all of it, and does not log, and no page of it
+ * is being invalidated.  Good until the next zap or write-protect: the slot does
+ * not go, and does not begin to log, without one, and no invalidation of a page
+ * of it is begun without one.
  */
 static inline void ktdp_mirror_open_window(struct ktdp_mirror *mirror, u64 gfn)
 {

@@ -3,19 +3,21 @@
  * The host takes memory back: the mmu_notifier of the VM's mm, and the retry
  * protocol that keeps a fault from mapping what is being taken.
  *
- *	start:	lock; in_progress++, widen [lo, hi); unlock
+ *	start:	lock; busy++ for each hva window of the range; unlock
  *		for each slot: lock; zap; unlock; tell the importers
- *	end:	lock; seq++; in_progress--; unlock
- *	fault:	s = seq; find pfns (may sleep);
- *		lock; if (seq != s or in_progress and hva in [lo, hi)) retry;
- *		write entries; unlock
+ *	end:	lock; seq++, busy-- for each hva window of the range; unlock
+ *	fault:	s = seq of its hva windows; find pfns (may sleep);
+ *		lock; if (seq != s or busy) retry; write entries; unlock
  *
  * A fault that found its pfn before start and commits before it is zapped by
  * start, which looks the slots up after it took the lock: it sees the slot
  * that the fault saw, or, if KVM has removed that since, the slot hook has
- * zapped it.  Between start and end in_progress refuses the commit.  After end
- * a fault that began before it sees seq changed.  A fault that begins after
- * end finds the new page.
+ * zapped it.  Between start and end busy refuses the commit.  After end a fault
+ * that began before it sees seq changed.  A fault that begins after end finds
+ * the new page.
+ *
+ * The counters are kept by window so that a fault waits for no invalidation but
+ * those of its own memory: a VMM may unmap something all the time.
  */
 
 #include <linux/sched/mm.h>
@@ -23,20 +25,66 @@
 
 #include "kvm.h"
 
-/* Is the host invalidating something in [@start, @end)? */
+static unsigned int ktdp_hva_window(unsigned long hva)
+{
+	return (hva >> PMD_SHIFT) % KTDP_HVA_WINDOWS;
+}
+
+/* How many windows the counters of [@start, @end) are in; each of them once. */
+static unsigned int ktdp_hva_windows(unsigned long start, unsigned long end)
+{
+	return min(((end - 1) >> PMD_SHIFT) - (start >> PMD_SHIFT) + 1,
+		   (unsigned long)KTDP_HVA_WINDOWS);
+}
+
+#define for_each_hva_window(_w, _nr, _start, _end)			\
+	for (_nr = ktdp_hva_windows(_start, _end), _w = ktdp_hva_window(_start); \
+	     _nr; _nr--, _w = (_w + 1) % KTDP_HVA_WINDOWS)
+
+/* Is the host invalidating something in [@start, @end), or in a window of it? */
 bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end)
 {
+	unsigned int w, nr;
+
 	lockdep_assert_held(&tdp->mirror.lock);
-	return tdp->in_progress && start < tdp->hva_hi && end > tdp->hva_lo;
+	for_each_hva_window(w, nr, start, end) {
+		if (tdp->hva_windows[w].busy)
+			return true;
+	}
+	return false;
 }
 
-bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long seq,
-			 unsigned long start, unsigned long end)
+static unsigned long ktdp_notifier_seq(const struct kvm_exported_tdp *tdp,
+				       unsigned long start, unsigned long end)
 {
-	lockdep_assert_held(&tdp->mirror.lock);
-	return tdp->seq.invalidate_seq != seq ||
-	       ktdp_notifier_is_busy(tdp, start, end);
+	unsigned long seq = 0;
+	unsigned int w, nr;
+
+	/* Acquire: what is looked up later is not older. */
+	for_each_hva_window(w, nr, start, end)
+		seq += smp_load_acquire(&tdp->hva_windows[w].seq);
+	return seq;
+}
+
+/* Begin to look for the pages of [@start, @end). */
+void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
+			    unsigned long start, unsigned long end,
+			    struct ktdp_snapshot *snapshot)
+{
+	snapshot->start = start;
+	snapshot->end = end;
+	snapshot->seq_all = smp_load_acquire(&tdp->seq);
+	snapshot->seq = ktdp_notifier_seq(tdp, start, end);
+}
+
+/* May something that was found since the snapshot be void by now? */
+bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
+			 const struct ktdp_snapshot *snapshot)
+{
+	return ktdp_notifier_is_busy(tdp, snapshot->start, snapshot->end) ||
+	       ktdp_notifier_seq(tdp, snapshot->start, snapshot->end) !=
+	       snapshot->seq;
 }
 
 static void ktdp_notifier_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
@@ -50,15 +98,11 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
+	unsigned int w, nr;
 
 	raw_spin_lock(&tdp->mirror.lock);
-	if (!tdp->in_progress++) {
-		tdp->hva_lo = range->start;
-		tdp->hva_hi = range->end;
-	} else {
-		tdp->hva_lo = min(tdp->hva_lo, range->start);
-		tdp->hva_hi = max(tdp->hva_hi, range->end);
-	}
+	for_each_hva_window(w, nr, range->start, range->end)
+		tdp->hva_windows[w].busy++;
 	raw_spin_unlock(&tdp->mirror.lock);
 
 	ktdp_kvm_walk_hva_range(tdp, range->start, range->end,
@@ -71,11 +115,15 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
+	unsigned int w, nr;
 
 	raw_spin_lock(&tdp->mirror.lock);
-	WRITE_ONCE(tdp->seq.invalidate_seq, tdp->seq.invalidate_seq + 1);
-	if (!WARN_ON_ONCE(!tdp->in_progress))
-		tdp->in_progress--;
+	WRITE_ONCE(tdp->seq, tdp->seq + 1);
+	for_each_hva_window(w, nr, range->start, range->end) {
+		WRITE_ONCE(tdp->hva_windows[w].seq, tdp->hva_windows[w].seq + 1);
+		if (!WARN_ON_ONCE(!tdp->hva_windows[w].busy))
+			tdp->hva_windows[w].busy--;
+	}
 	raw_spin_unlock(&tdp->mirror.lock);
 }
 

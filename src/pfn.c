@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
+#include <linux/memremap.h>
 #include <linux/mutex.h>
 #include <linux/pagemap.h>
 
@@ -29,6 +30,9 @@ noinline bool ktdp_pfn_prepare_file(struct folio *folio, bool writable)
 	struct address_space *mapping = READ_ONCE(folio->mapping);
 
 	if (ktdp_pfn_is_secret(mapping))
+		return false;
+	/* Memory of a PCI device: it takes a driver to know who can reach it. */
+	if (is_pci_p2pdma_page(&folio->page))
 		return false;
 	if (writable && mapping && !mapping_can_writeback(mapping) &&
 	    !folio_test_reserved(folio) && !folio_is_zone_device(folio))

@@ -11,7 +11,7 @@
  * mirror.lock, Sk removes KVM's entry, and KVM writes no new one before Ek.
  *
  *	read before S		S removes what was copied
- *	between S and E		in_progress: nothing is copied
+ *	between S and E		the window is busy: nothing is copied
  *	after E			Sk has removed the entry; what is there now is
  *				of after Ek
  *

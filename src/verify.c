@@ -51,8 +51,7 @@ struct ktdp_verify_page {
 	struct ktdp_walk walk;
 	struct ktdp_slot slot;
 	int slot_error;
-	unsigned long seq;
-	unsigned long hva;
+	struct ktdp_snapshot snapshot;
 	unsigned long hmm_pfn;
 	u64 spte;		/* KVM's leaf, 0: none */
 	int spte_level;
@@ -100,28 +99,25 @@ static int ktdp_verify_lock(const struct ktdp_verify *v, struct mm_struct *mm)
 	return ret;
 }
 
-/* What the host has at @hva now; nothing is faulted in.  0, -EBUSY, -EINTR. */
-static int ktdp_verify_snapshot(const struct ktdp_verify *v, unsigned long seq,
-				unsigned long hva, unsigned long *pfns,
-				unsigned long nr)
+/* What the host has at @hva now; nothing is faulted in.  0 or -EINTR. */
+static int ktdp_verify_host(const struct ktdp_verify *v, unsigned long hva,
+			    unsigned long *pfns, unsigned long nr)
 {
 	struct mm_struct *mm = ktdp_mm(v->tdp);
 	struct hmm_range range = {
-		.notifier = &v->tdp->seq,
-		.notifier_seq = seq,
+		.notifier = &v->tdp->hmm,
 		.start = hva,
 		.end = hva + (nr << PAGE_SHIFT),
 		.hmm_pfns = pfns,
 	};
-	int ret;
 
 	memset(pfns, 0, nr * sizeof(*pfns));
 	if (ktdp_verify_lock(v, mm))
 		return -EINTR;
-	ret = hmm_range_fault(&range);
+	/* Where it stops, at device memory or a hole, nothing may be mapped. */
+	hmm_range_fault(&range);
 	mmap_read_unlock(mm);
-	/* Where it stopped, at device memory or a hole, nothing may be mapped. */
-	return ret == -EBUSY ? ret : 0;
+	return 0;
 }
 
 static bool ktdp_verify_host_agrees(const struct ktdp_verify *v,
@@ -148,21 +144,21 @@ static int ktdp_verify_look(const struct ktdp_verify *v, u64 gfn,
 			    struct ktdp_verify_page *page)
 {
 	struct kvm_exported_tdp *tdp = v->tdp;
+	unsigned long hva;
 
-	/* Acquire: what is looked at below is not older than seq. */
-	page->seq = smp_load_acquire(&tdp->seq.invalidate_seq);
 	page->slot_error = ktdp_kvm_slot(tdp, gfn, &page->slot);
+	hva = page->slot_error ? 0 : ktdp_slot_hva(&page->slot, gfn);
+	ktdp_notifier_snapshot(tdp, hva, hva + PAGE_SIZE,
+			       &page->snapshot);
 	rcu_read_lock();
 	ktdp_mirror_walk(&tdp->mirror, gfn, &page->walk);
 	page->reserved = ktdp_verify_reserved(&tdp->mirror, gfn);
 	page->spte = ktdp_verify_spte(v, gfn, &page->spte_level);
 	rcu_read_unlock();
 	page->hmm_pfn = 0;
-	page->hva = 0;
 	if (page->slot_error)
 		return 0;
-	page->hva = ktdp_slot_hva(&page->slot, gfn);
-	return ktdp_verify_snapshot(v, page->seq, page->hva, &page->hmm_pfn, 1);
+	return ktdp_verify_host(v, hva, &page->hmm_pfn, 1);
 }
 
 static unsigned int ktdp_verify_judge(const struct ktdp_verify *v,
@@ -186,7 +182,8 @@ static unsigned int ktdp_verify_judge(const struct ktdp_verify *v,
 	if (ktdp_slot_is_readonly(&page->slot) ||
 	    !(page->hmm_pfn & HMM_PFN_WRITE) ||
 	    (ktdp_slot_is_logged(&page->slot) &&
-	     !ktdp_kvm_is_dirty(v->tdp, gfn)))
+	     !(ktdp_kvm_can_log(v->tdp) &&
+	       ktdp_slot_is_dirty(&page->slot, gfn))))
 		wrong |= KTDP_WRONG_EXCESS;
 	return wrong;
 }
@@ -202,8 +199,7 @@ static bool ktdp_verify_is_same(const struct ktdp_verify *v,
 	return walk.entry == page->walk.entry &&
 	       walk.level == page->walk.level &&
 	       walk.access == page->walk.access &&
-	       !ktdp_notifier_retry(tdp, page->seq, page->hva,
-				    page->hva + PAGE_SIZE);
+	       !ktdp_notifier_retry(tdp, &page->snapshot);
 }
 
 /* Return: enum ktdp_wrong; 0 if there is no leaf; -EBUSY; -EINTR. */
@@ -330,9 +326,6 @@ static void ktdp_verify_read_sptes(struct ktdp_verify *v, u64 gfn,
 static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
 			       struct ktdp_slot *slot)
 {
-	unsigned long seq = READ_ONCE(v->tdp->seq.invalidate_seq);
-	int ret;
-
 	memset(v->pfns, 0, sizeof(v->pfns));
 	ktdp_verify_read_sptes(v, gfn, *nr);
 	if (ktdp_kvm_slot(v->tdp, gfn, slot)) {
@@ -341,9 +334,7 @@ static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
 		return 0;
 	}
 	*nr = min_t(u64, *nr, slot->base_gfn + slot->npages - gfn);
-	ret = ktdp_verify_snapshot(v, seq, ktdp_slot_hva(slot, gfn), v->pfns,
-				   *nr);
-	return ret == -EBUSY ? 0 : ret;
+	return ktdp_verify_host(v, ktdp_slot_hva(slot, gfn), v->pfns, *nr);
 }
 
 /*

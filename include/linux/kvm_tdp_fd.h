@@ -99,8 +99,10 @@ struct kvm_tdp_fault_type {
  *	-EFAULT no guest RAM there (no slot, private slot, slot with a
  *	guest_memfd, beyond the table's reach, memory that has no struct page,
  *	unmapped in the VMM);
- *	-EACCES a write to memory that is read-only in the slot or in the VMM;
- *	-EBUSY a write to a slot that logs dirty pages into a dirty ring;
+ *	-EACCES a write to memory that is read-only in the slot or in the VMM,
+ *	or a shadow stack;
+ *	-EBUSY a write to a slot that logs dirty pages, in a VM that has a
+ *	dirty ring, or may still get one (it has no vCPU);
  *	-EHWPOISON the page is poisoned; -ENOMEM; -EINTR fatal signal;
  *	-EAGAIN the time bound for retries is spent, try again later.
  * @get_metadata: A pointer to struct kvm_exported_tdp_meta_vmx or _svm, told

@@ -124,6 +124,7 @@ int test_poke(struct test_file *tf, struct ktdp_test_poke *poke);
 /* kvmwalk.c */
 int test_kvm_map(struct ktdp_test_kvm_map *map);
 int test_encrypt(const struct ktdp_test_encrypt *encrypt);
+int test_unlog(const struct ktdp_test_unlog *unlog);
 struct file *test_vm_file(int fd);
 
 /* bench.c */

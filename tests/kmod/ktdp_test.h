@@ -265,6 +265,18 @@ struct ktdp_test_encrypt {
 	__u32 on;
 };
 
+/**
+ * struct ktdp_test_unlog - UNLOG: take a page out of the dirty log, without a trace
+ * @vm_fd: in: the VM; address space 0
+ * @pad: 0
+ * @gfn: in: the page, of a slot that logs into a bitmap
+ */
+struct ktdp_test_unlog {
+	__s32 vm_fd;
+	__u32 pad;
+	__aligned_u64 gfn;
+};
+
 /* ktdp_test_stop.action */
 #define KTDP_TEST_STOP_LOOK	0
 #define KTDP_TEST_STOP_ARM	1
@@ -417,6 +429,7 @@ struct ktdp_test_lock {
 #define KTDP_TEST_KVM_MAP	_IOWR('k', 11, struct ktdp_test_kvm_map)
 #define KTDP_TEST_STOP		_IOWR('k', 12, struct ktdp_test_stop)
 #define KTDP_TEST_ENCRYPT	_IOWR('k', 13, struct ktdp_test_encrypt)
+#define KTDP_TEST_UNLOG		_IOWR('k', 14, struct ktdp_test_unlog)
 #define KTDP_TEST_WATCH		_IOWR('k', 16, struct ktdp_test_watch)
 #define KTDP_TEST_LOCK		_IOWR('k', 17, struct ktdp_test_lock)
 

@@ -253,3 +253,25 @@ int test_encrypt(const struct ktdp_test_encrypt *encrypt)
 	fput(file);
 	return 0;
 }
+
+/* As if KVM had made it writable and was about to note it. */
+int test_unlog(const struct ktdp_test_unlog *unlog)
+{
+	struct file *file = test_vm_file(unlog->vm_fd);
+	struct kvm_memory_slot *slot;
+	struct kvm *kvm;
+	int idx, ret = -ENOENT;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	kvm = file->private_data;
+	idx = srcu_read_lock(&kvm->srcu);
+	slot = __gfn_to_memslot(__kvm_memslots(kvm, 0), unlog->gfn);
+	if (slot && slot->dirty_bitmap) {
+		clear_bit_le(unlog->gfn - slot->base_gfn, slot->dirty_bitmap);
+		ret = 0;
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	fput(file);
+	return ret;
+}

@@ -26,6 +26,7 @@ union test_arg {
 	struct ktdp_test_stop stop;
 	struct ktdp_test_kvm_map kvm_map;
 	struct ktdp_test_encrypt encrypt;
+	struct ktdp_test_unlog unlog;
 	struct ktdp_test_watch watch;
 	struct ktdp_test_lock lock;
 };
@@ -127,6 +128,8 @@ static int test_execute(struct test_file *tf, unsigned int cmd,
 		return test_kvm_map(&arg->kvm_map);
 	case KTDP_TEST_ENCRYPT:
 		return test_encrypt(&arg->encrypt);
+	case KTDP_TEST_UNLOG:
+		return test_unlog(&arg->unlog);
 	case KTDP_TEST_LOCK:
 		return test_lock(tf, &arg->lock);
 	}

@@ -19,6 +19,7 @@
 #include "sys.h"
 
 #define SIZE		(32 * PAGE_4K)
+#define ELSEWHERE	512	/* a page that no invalidation of the first holds up */
 #define GFN		(GPA / PAGE_4K)
 #define READ_ONLY_GPA	(GPA + PAGE_1G)
 
@@ -299,11 +300,11 @@ static void test_callback_holds_no_lock(void)
 	pthread_t thread;
 	int ret[3];
 
-	setup();
+	setup_with(mem_small, 2 * PAGE_2M);
 	is(kmod_register(kmod, handle, 0), 0, "register");
 	is(map_page(0), 0, "fault");
 	thread = start_slow_callback(0);
-	ret[0] = map_page(8);
+	ret[0] = map_page(ELSEWHERE);
 	ret[1] = ktdp_info(tdp, &info);
 	ret[2] = ktdp_absent(tdp, GPA, PAGE_4K) ? 0 : -EEXIST;
 	is(kmod_running(kmod, 0), 1, "the callback still runs");

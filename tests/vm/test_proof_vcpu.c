@@ -424,6 +424,31 @@ static void test_harvest_into(void)
 	}
 }
 
+/*
+ * KVM's entry grants write access before the page is in the log, as where another
+ * vCPU's fast_page_fault() gets that far: what is copied puts it there.
+ */
+static void test_log_first(void)
+{
+	static const struct kmod_point at = { .symbol = "kvm_tdp:ktdp_eager_probe" };
+	struct ktdp_test_unlog unlog = { .gfn = GPA / PAGE_4K };
+
+	for (int i = 0; i < 2; i++) {
+		second = i;
+		begin("logging", "not yet in the log");
+		is(slot_log(), 0, T("logging"));
+		hold_vcpu(&at);
+		proof_run_to(FILLER, &p.filler, run_write);
+		unlog.vm_fd = p.bed.vm.fd;
+		kmod_do(p.kmod, KTDP_TEST_UNLOG, &unlog);
+		proof_go(FILLER);
+		is(actor_end(&p.filler), 0, T("the vCPU goes on"));
+		check_mapped();
+		check_logged();
+		proof_close();
+	}
+}
+
 static const struct tap_case cases[] = {
 	{ "before", test_before },
 	{ "between", test_between },
@@ -434,6 +459,7 @@ static const struct tap_case cases[] = {
 	{ "slot", test_slot },
 	{ "harvest_between", test_harvest_between },
 	{ "harvest_into", test_harvest_into },
+	{ "log_first", test_log_first },
 };
 
 int main(int argc, char **argv)

@@ -38,6 +38,8 @@ static struct ktdp_test_watch watch(unsigned int action)
 static void begin(uint32_t flags)
 {
 	vm_open(&vm);
+	/* Or writes to a slot that logs would be refused. */
+	vm_add_vcpu(&vm);
 	mem_small(&mem, SIZE);
 	mem_fill(mem.hva, GPA, SIZE, GEN(1));
 	is(vm_slot(&vm, SLOT, GPA, SIZE, mem.hva, flags), 0, "a slot");

@@ -140,7 +140,8 @@ struct kvm_tdp_info {
  *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot,
  *    slot with a guest_memfd, or unmapped in the VMM).
  *  - EACCES: write access to memory that is read-only in the slot or the VMM.
- *  - EBUSY: write access to a slot that logs dirty pages into a dirty ring.
+ *  - EBUSY: write access to a slot that logs dirty pages, in a VM that has a
+ *    dirty ring, or may still get one: KVM allows that until there is a vCPU.
  *  - EHWPOISON: the page is poisoned.
  *  - EPERM: the VM's process is exiting.
  *  - EINTR: a fatal signal is pending.
