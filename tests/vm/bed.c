@@ -3,6 +3,16 @@
 
 #include <unistd.h>
 
+uint64_t bed_gpa = GPA;
+
+static void __attribute__((constructor)) bed_place(void)
+{
+	const char *base = getenv("KTDP_BASE");
+
+	if (base)
+		bed_gpa += strtoull(base, NULL, 0);
+}
+
 void bed_open(struct bed *bed)
 {
 	vm_open(&bed->vm);

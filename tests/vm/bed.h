@@ -9,8 +9,15 @@
 #include "tap.h"
 #include "vm.h"
 
-/* Where tests put memory: 1G-aligned, the first beyond 32 bits. */
-#define GPA		0x140000000UL
+/*
+ * Where tests put memory: 1G-aligned, the first beyond 32 bits.  A program that
+ * defines GPA as bed_gpa can be moved up, by ktdp.base= on the kernel's command line.
+ */
+#define GPA_FIRST	0x140000000UL
+#ifndef GPA
+#define GPA		GPA_FIRST
+#endif
+extern uint64_t bed_gpa;
 #define GPA_LOW		0x40000000UL
 
 /* Generations of the pattern that differ in every word. */

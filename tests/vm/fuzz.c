@@ -18,7 +18,7 @@
 #include "sys.h"
 #include "uapi.h"
 
-#define EVERYTHING	(1ULL << 48)
+#define EVERYTHING	(1ULL << 52)
 #define CHECK		8192	/* steps from one check to the next */
 #define LOG		512	/* ... before there is no room for callbacks */
 #define WORK		65536	/* ... of a VM that has nothing to do with it */

@@ -4,8 +4,9 @@
 
 /*
  * The guest's code, position independent, and its entry points.  Registers on
- * entry: rsi first byte, rdx one past the last, rcx generation, rdi stride.
- * On HLT: rax 0 if all was well; else 1, and rsi says where.
+ * entry: rsi first byte, rdx one past the last, rcx generation, rdi stride, r10
+ * what to add to an address to have its gpa.  On HLT: rax 0 if all was well; else
+ * 1, and rsi says where.
  */
 extern const char guest_code[], guest_code_end[];
 extern const char guest_op_fill[], guest_op_check[], guest_op_touch[];

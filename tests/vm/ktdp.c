@@ -12,7 +12,7 @@
 
 #define MAP_RUNS	256
 /* Beyond what any guest here has; read_map cuts it to the table's reach. */
-#define WHOLE_SPACE	(1ULL << 48)
+#define WHOLE_SPACE	(1ULL << 52)
 
 int ktdp_create(int vm_fd, unsigned int as_id)
 {

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define GPA	bed_gpa
 #include "bed.h"
 #include "dirty.h"
 #include "sys.h"
@@ -25,14 +26,14 @@ static const char *const modes[NR_LOG_MODES] = { "get", "clear", "initially set"
 /* The odd ones are not aligned to the words of the log, nor to 2M. */
 static const struct layout {
 	const char *name;
-	uint64_t gpa;
+	size_t offset;		/* from GPA */
 	size_t pages;
 	unsigned int level;
 } layouts[NR_LAYOUTS] = {
-	{ "4K", GPA, 1024, 1 },
-	{ "4K odd", GPA + 3 * PAGE_4K, 1000, 1 },
-	{ "2M", GPA, 1024, 2 },
-	{ "2M odd", GPA + PAGE_2M - 3 * PAGE_4K, 1030, 2 },
+	{ "4K", 0, 1024, 1 },
+	{ "4K odd", 3 * PAGE_4K, 1000, 1 },
+	{ "2M", 0, 1024, 2 },
+	{ "2M odd", PAGE_2M - 3 * PAGE_4K, 1030, 2 },
 };
 
 static struct bed bed;
@@ -101,7 +102,7 @@ static int write_page(size_t page, unsigned int flags)
 /* The engine has written all before anything is logged. */
 static void begin(void)
 {
-	base = layout->gpa;
+	base = GPA + layout->offset;
 	pages = layout->pages;
 	snprintf(title, sizeof(title), "%s, %s", modes[mode], layout->name);
 	if (layout->level == 2)

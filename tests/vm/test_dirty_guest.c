@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define GPA	bed_gpa
 #include "dirty.h"
 #include "eager.h"
 #include "sys.h"

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define GPA	bed_gpa
 #include "bed.h"
 #include "dirty.h"
 #include "smm.h"

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define GPA	bed_gpa
 #include "eager.h"
 #include "gmem.h"
 #include "kmod.h"

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define GPA	bed_gpa
 #include "eager.h"
 #include "kmod.h"
 #include "nested.h"

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define GPA	bed_gpa
 #include "bed.h"
 #include "sys.h"
 

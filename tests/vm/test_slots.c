@@ -4,6 +4,7 @@
  */
 #include <sys/mman.h>
 
+#define GPA	bed_gpa
 #include "bed.h"
 #include "sys.h"
 

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define GPA	bed_gpa
 #include "bed.h"
 #include "kmod.h"
 #include "sys.h"

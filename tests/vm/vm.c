@@ -13,6 +13,10 @@
 
 #define CPUID_ENTRIES	128
 
+/* Half of what the guest's pages map. */
+#define HALF		(256UL << 30)
+#define HIGH_BASE	(VM_HIGH - HALF / 2)
+
 bool vm_is_intel(void)
 {
 	return !access("/sys/module/kvm_intel", F_OK);
@@ -55,8 +59,10 @@ static void vm_load_guest(struct vm *vm)
 	uint64_t i;
 
 	pml4[0] = VM_BOOT_PDPT | VM_PTE_TABLE;
-	for (i = 0; i < 512; i++)
+	for (i = 0; i < 256; i++) {
 		pdpt[i] = i << 30 | VM_PTE_LEAF;
+		pdpt[256 + i] = (HIGH_BASE + (i << 30)) | VM_PTE_LEAF;
+	}
 	memcpy(vm->boot.hva + VM_BOOT_CODE, guest_code, guest_code_end - guest_code);
 }
 
@@ -138,17 +144,25 @@ void vm_close(struct vm *vm)
 	vm->vcpu = -1;
 }
 
-static void guest_start(struct vm *vm, const char *op, uint64_t gpa,
-			uint64_t end, uint64_t gen, uint64_t stride)
+/* Where the guest has what is at @gpa. */
+static uint64_t guest_gva(uint64_t gpa)
 {
+	return gpa < HALF ? gpa : gpa - HIGH_BASE + HALF;
+}
+
+static void guest_start(struct vm *vm, const char *op, uint64_t gpa,
+			size_t size, uint64_t gen, uint64_t stride)
+{
+	uint64_t gva = guest_gva(gpa);
 	struct kvm_regs regs = {
 		.rip = VM_BOOT_CODE + (op - guest_code),
 		.rsp = VM_BOOT_STACK_END,
 		.rflags = VM_RFLAGS,
-		.rsi = gpa,
-		.rdx = end,
+		.rsi = gva,
+		.rdx = gva + size,
 		.rcx = gen,
 		.rdi = stride,
+		.r10 = gpa - gva,
 	};
 
 	must(ioctl(vm->vcpu, KVM_SET_REGS, &regs));
@@ -184,13 +198,13 @@ static int guest_do(struct vm *vm, const char *op, uint64_t gpa, size_t size,
 	struct kvm_regs regs;
 	int ret;
 
-	guest_start(vm, op, gpa, gpa + size, gen, stride);
+	guest_start(vm, op, gpa, size, gen, stride);
 	ret = vm_run(vm);
 	if (ret)
 		return ret;
 	must(ioctl(vm->vcpu, KVM_GET_REGS, &regs));
 	if (regs.rax)
-		diag("guest: wrong word at gpa %#llx", regs.rsi);
+		diag("guest: wrong word at gpa %#llx", regs.rsi + regs.r10);
 	return regs.rax;
 }
 
@@ -211,7 +225,7 @@ int guest_touch(struct vm *vm, uint64_t gpa, size_t size)
 
 int guest_copy(struct vm *vm, uint64_t gpa, size_t size, uint64_t to)
 {
-	return guest_do(vm, guest_op_copy, gpa, size, to, 8);
+	return guest_do(vm, guest_op_copy, gpa, size, guest_gva(to), 8);
 }
 
 int guest_call(struct vm *vm, uint64_t gpa)
@@ -221,7 +235,7 @@ int guest_call(struct vm *vm, uint64_t gpa)
 
 int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t log)
 {
-	return guest_do(vm, guest_op_time, gpa, size, log, PAGE_4K);
+	return guest_do(vm, guest_op_time, gpa, size, guest_gva(log), PAGE_4K);
 }
 
 static void vm_kick(int sig)
@@ -240,7 +254,7 @@ void vm_spin(struct vm *vm, uint64_t gpa, size_t size, uint64_t gen)
 
 	sigaction(SIGUSR1, &act, NULL);
 	vm->stop = false;
-	guest_start(vm, guest_op_spin, gpa, gpa + size, gen, 8);
+	guest_start(vm, guest_op_spin, gpa, size, gen, 8);
 	if (pthread_create(&vm->thread, NULL, vm_spin_thread, vm))
 		bail("no vCPU thread");
 }

@@ -5,9 +5,10 @@
 /*
  * A small KVM VM with one vCPU that runs real guest code (see guest.h).
  *
- * The guest is in long mode with GPA = GVA for the first 512G, through 1G pages
- * of its own.  Slot 0 holds its tables, code and stack at GPA 0; the rest of
- * the guest's memory is the test's to choose.
+ * The guest is in long mode with GPA = GVA for the first 256G, through 1G pages
+ * of its own; behind them it has the 256G around VM_HIGH.  Slot 0 holds its
+ * tables, code and stack at GPA 0; the rest of the guest's memory is the test's
+ * to choose.
  */
 
 #include <asm/processor-flags.h>
@@ -18,6 +19,9 @@
 #include <stdlib.h>
 
 #include "mem.h"
+
+/* The reach of a table with four levels. */
+#define VM_HIGH		(1UL << 48)
 
 #define VM_BOOT_SLOT	0
 #define VM_BOOT_SIZE	0x6000UL
@@ -68,7 +72,7 @@ void vm_unmap(struct vm *vm, int id);
 
 /*
  * The guest at work on [gpa, gpa + size): fill every 8-byte word with its own
- * address ^ @gen, check that, read one word of each 4K page, call the code at
+ * gpa ^ @gen, check that, read one word of each 4K page, call the code at
  * @gpa.  0; 1 if a word was wrong (told as a diagnostic); -errno of KVM_RUN;
  * or 1000 + the exit reason of KVM.
  */
