@@ -407,6 +407,7 @@ static void setup(void)
 	vm_open(&vm);
 	vm_add_vcpu(&vm);
 	vm_open(&wide);
+	vm_add_vcpu(&wide);
 	mem_small(&small, SMALL_SIZE);
 	mem_thp(&thp, PAGE_2M);
 	mem_new(&vast, WIDE_END - WIDE_GPA - PAGE_4K, 0,
