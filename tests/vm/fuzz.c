@@ -44,6 +44,8 @@ void fuzz_one(void)
 		fuzz_memory();
 	else if (what < 9880)
 		fuzz_slot();
+	else if (what < 9890)
+		fuzz_cap();
 	else if (what < 9970)
 		fuzz_zoo();
 	else if (what < 9997)
@@ -134,9 +136,13 @@ static void fuzz_run(uint64_t calls, uint64_t seed)
 
 static void fuzz_open(void)
 {
+	struct kvm_tdp_info info;
+
 	sys_heap_settle();
 	count_open();
 	bed_open(&bed);
+	must(ktdp_info(bed.tdp, &info));
+	fuzz_reach = 1ULL << (12 + 9 * info.level);
 	mem_small(&bed_ram, 16 * PAGE_4K);
 	vm_map(&bed.vm, 1, GPA, &bed_ram);
 	host_open();

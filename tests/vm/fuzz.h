@@ -51,7 +51,7 @@ enum fuzz_kind {
 	FUZZ_WRONG_NUMBER, FUZZ_WRONG_FILE, FUZZ_FILE_OP,
 	FUZZ_GET, FUZZ_PUT, FUZZ_REGISTER, FUZZ_UNREGISTER, FUZZ_FAULT,
 	FUZZ_METADATA,
-	FUZZ_SLOT, FUZZ_MEMORY, FUZZ_OPEN, FUZZ_DUP, FUZZ_CLOSE, FUZZ_PASS,
+	FUZZ_SLOT, FUZZ_CAP, FUZZ_RING, FUZZ_MEMORY, FUZZ_OPEN, FUZZ_DUP, FUZZ_CLOSE, FUZZ_PASS,
 	FUZZ_CAPABILITY, FUZZ_FORK, FUZZ_EXEC, FUZZ_NEIGHBOUR, FUZZ_KILL,
 	NR_FUZZ_KINDS
 };
@@ -133,6 +133,7 @@ struct fuzz_vm {
 	enum owner owner;
 	bool neighbours;	/* its memory is not ours */
 	pid_t pid;		/* of its owner; 0: this process */
+	bool vcpu, ring;	/* it has one at least; a dirty ring */
 	struct fuzz_slot slots[2][FUZZ_SLOTS];	/* by as_id */
 };
 
@@ -177,8 +178,10 @@ struct fuzz_vm *vm_new(enum owner owner, pid_t pid);
 void zoo_settle(void);
 void fuzz_zoo(void);
 
-/* fuzz_host.c: memslots, and the memory behind them */
+/* fuzz_host.c: memslots, their log, and the memory behind them */
 #define FUZZ_RAM_PAGES	256
+/* What a table reaches. */
+extern uint64_t fuzz_reach;
 
 enum page_state { PAGE_RW, PAGE_RO, PAGE_NONE, PAGE_GONE };
 
@@ -196,6 +199,7 @@ bool host_grants(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 extern const struct fuzz_slot host_first;
 int host_first_slot(int vm_fd, struct fuzz_vm *vm);
 void fuzz_slot(void);
+void fuzz_cap(void);
 void fuzz_memory(void);
 
 /* fuzz_ioctl.c: the ioctls of the uapi headers */

@@ -19,6 +19,7 @@ const struct fuzz_slot host_first = {
 	.gpa = FIRST_GPA, .pages = FUZZ_RAM_PAGES,
 };
 
+uint64_t fuzz_reach;
 static uint8_t *ram;
 static enum page_state states[FUZZ_RAM_PAGES];
 
@@ -55,7 +56,7 @@ void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 	unsigned int before = right->nr;
 	enum page_state state;
 
-	if (!slot) {
+	if (!slot || gpa >= fuzz_reach) {
 		may(right, -EFAULT);
 		return;
 	}
@@ -64,6 +65,9 @@ void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		state = PAGE_RW;
 	if (write && (slot->flags & KVM_MEM_READONLY))
 		may(right, -EACCES);
+	else if (write && (slot->flags & KVM_MEM_LOG_DIRTY_PAGES) &&
+		 (vm->ring || !vm->vcpu))
+		may(right, -EBUSY);
 	if (write && state == PAGE_RO)
 		may(right, -EACCES);
 	if (state == PAGE_GONE || state == PAGE_NONE)
@@ -86,7 +90,8 @@ static uint64_t slot_gpa(void)
 {
 	static const uint64_t bases[] = {
 		0, FIRST_GPA, 0x200000, 0x40000000, 0xfff00000, 0x100000000,
-		0x7fffe00000, (1ULL << 47) - 0x100000, (1ULL << 48) - 0x100000,
+		0x7fffe00000, (1ULL << 47) - 0x100000, (1ULL << 48) - 0x10000,
+		1ULL << 48, (1ULL << 48) + FIRST_GPA, (1ULL << 52) - 0x40000,
 	};
 	uint64_t base = bases[roll(sizeof(bases) / sizeof(bases[0]))];
 
@@ -166,6 +171,49 @@ void fuzz_slot(void)
 	count_call(FUZZ_SLOT, ret);
 	if (!ret)
 		beast->file->vm->slots[as_id][id] = slot;
+}
+
+/* Those that change nothing of what is known here; and the ring. */
+static const struct {
+	uint32_t cap;
+	uint64_t arg;
+} caps[] = {
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, 0 },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE |
+					     KVM_DIRTY_LOG_INITIALLY_SET },
+	{ KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, -1 },
+	{ KVM_CAP_X86_DISABLE_EXITS, KVM_X86_DISABLE_EXITS_HLT },
+	{ KVM_CAP_X86_USER_SPACE_MSR, KVM_MSR_EXIT_REASON_UNKNOWN },
+	{ KVM_CAP_DISABLE_QUIRKS, 0 },
+	{ KVM_CAP_DIRTY_LOG_RING, 0x1000 },
+	{ KVM_CAP_DIRTY_LOG_RING, 0x10000 },
+	{ KVM_CAP_DIRTY_LOG_RING, 0x10001 },
+	{ KVM_CAP_DIRTY_LOG_RING, -1 },
+	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 0x2000 },
+	{ KVM_CAP_DIRTY_LOG_RING_ACQ_REL, 0 },
+};
+
+void fuzz_cap(void)
+{
+	size_t nr = roll(sizeof(caps) / sizeof(caps[0]));
+	struct kvm_enable_cap enable = {
+		.cap = caps[nr].cap, .args = { caps[nr].arg },
+	};
+	struct beast *beast = zoo_one(FILE_VM);
+	bool ring = enable.cap == KVM_CAP_DIRTY_LOG_RING ||
+		    enable.cap == KVM_CAP_DIRTY_LOG_RING_ACQ_REL;
+	int ret;
+
+	if (!beast || beast->file->vm->owner != OWNER_SELF || fuzz_in_child)
+		return;
+	ret = sys(ioctl(beast->fd, KVM_ENABLE_CAP, &enable));
+	count_call(ring ? FUZZ_RING : FUZZ_CAP, ret);
+	if (!ring || ret)
+		return;
+	if (beast->file->vm->vcpu)
+		wrong("KVM takes a dirty ring with a vCPU");
+	beast->file->vm->ring = true;
 }
 
 static const int prots[] = {

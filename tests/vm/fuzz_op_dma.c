@@ -113,6 +113,7 @@ static void answers_access(const struct fuzz_call *call, uint64_t gpa,
 	if (!one_page) {
 		may(right, -EFAULT);
 		may(right, -EACCES);
+		may(right, -EBUSY);
 	}
 }
 
@@ -208,12 +209,13 @@ static void answers_copy(const void *arg, const struct fuzz_call *call,
 	if (length && call->file->vm) {
 		may(right, -EFAULT);
 		may(right, -EACCES);
+		may(right, -EBUSY);
 	}
 }
 
 static const int no_errors[] = { 0 };
 static const int attach_errors[] = { EBUSY, EBADF, ESRCH, 0 };
-static const int dma_errors[] = { ENOTCONN, ENXIO, EACCES, EPERM, 0 };
+static const int dma_errors[] = { ENOTCONN, ENXIO, EACCES, EBUSY, EPERM, 0 };
 
 const struct fuzz_op dma_ops[] = {
 	{ OP(ATTACH, KVM_TDP_DMA_ATTACH, DMA, kvm_tdp_dma_attach), .weight = 6,

@@ -7,7 +7,7 @@
 #include "fuzz_op.h"
 #include "uapi.h"
 
-#define MAX_GPA		(1ULL << 48)	/* beyond what any table here reaches */
+#define MAX_GPA		(1ULL << 57)	/* beyond what any table here reaches */
 
 /* KVM_CREATE_TDP_FD */
 
@@ -296,7 +296,7 @@ static void done_verify(const void *arg, const void *after, int ret,
 
 static const int no_errors[] = { 0 };
 static const int create_errors[] = { EBADF, EIO, ENODEV, 0 };
-static const int fault_errors[] = { EACCES, EPERM, 0 };
+static const int fault_errors[] = { EACCES, EBUSY, EPERM, 0 };
 static const int verify_errors[] = { EPERM, 0 };
 
 const struct fuzz_op tdp_ops[] = {

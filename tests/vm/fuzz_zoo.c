@@ -193,11 +193,14 @@ static int open_pipe(void)
 static int open_vcpu(struct fuzz_vm **vm)
 {
 	struct beast *owner = zoo_one(FILE_VM);
+	int fd;
 
 	if (!owner || owner->file->vm->owner != OWNER_SELF)
 		return -ENODEV;
 	*vm = owner->file->vm;
-	return sys(ioctl(owner->fd, KVM_CREATE_VCPU, roll(4)));
+	fd = sys(ioctl(owner->fd, KVM_CREATE_VCPU, roll(4)));
+	(*vm)->vcpu |= fd >= 0;
+	return fd;
 }
 
 static int open_vm(struct fuzz_vm **vm)
@@ -395,8 +398,9 @@ void zoo_open(void)
 	enum file_kind kind;
 
 	zoo_tend();
+	/* A VM can have a ring as long as it has no vCPU. */
 	for (kind = FILE_DEV; kind < NR_FILE_KINDS; kind++)
-		if (!zoo_one(kind))
+		if (!zoo_one(kind) && kind != FILE_VCPU)
 			zoo_new(kind);
 }
 
