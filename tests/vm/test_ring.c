@@ -32,6 +32,7 @@
 
 static struct bed bed;
 static struct mem mem;
+static enum log_mode mode;
 static char title[96];
 
 /* What the VM is. */
@@ -122,7 +123,7 @@ static void harvest_it(void)
 	struct set set = { 0 };
 	uint64_t word = 1;
 
-	log_harvest(&bed.vm, LOG_GET, SLOT, PAGES, set.words);
+	log_harvest(&bed.vm, mode, SLOT, PAGES, set.words);
 	if (!set_holds(set, set_of(0, 2)))
 		bad("the log lacks what was written");
 	if (is_writable() || dma_write(bed.dma, GPA, &word, 8, NOFAULT) != -ENXIO)
@@ -170,6 +171,7 @@ static void begin(void (*get)(struct mem *mem, size_t size))
 {
 	memset(&now, 0, sizeof(now));
 	vm_open(&bed.vm);
+	log_set_mode(&bed.vm, mode);
 	bed.tdp = -1;
 	bed.dma = -1;
 	if (get)
@@ -202,8 +204,11 @@ static bool order_is_good(const enum step *steps, bool made)
 	begin(NULL);
 	for (i = 0; i < NR_STEPS; i++)
 		length += snprintf(title + length, sizeof(title) - length, "%s%s",
-				   i ? ", " : made ? "made: " : "",
-				   step_names[steps[i]]);
+				   i ? ", " : "", step_names[steps[i]]);
+	if (made)
+		strcat(title, " (new slot)");
+	if (mode == LOG_INITIALLY_SET)
+		strcat(title, " (bits set)");
 	log_switch(false);
 	for (i = 0; i < NR_STEPS; i++) {
 		if (steps[i] == STEP_LOG && made)
@@ -233,8 +238,12 @@ static void try_orders(enum step *steps, size_t first, unsigned int *tried,
 	if (first == NR_STEPS) {
 		if (step_at(steps, STEP_WRITE) < step_at(steps, STEP_TDP))
 			return;
-		*tried += 2;
-		*good += order_is_good(steps, false) + order_is_good(steps, true);
+		for (mode = LOG_GET; mode < NR_LOG_MODES; mode++) {
+			*tried += 2;
+			*good += order_is_good(steps, false);
+			*good += order_is_good(steps, true);
+		}
+		mode = LOG_GET;
 		return;
 	}
 	for (i = first; i < NR_STEPS; i++) {
@@ -256,7 +265,7 @@ static void test_orders(void)
 
 	mem_small(&mem, SIZE);
 	try_orders(steps, 0, &tried, &good);
-	is(tried, 120, "orders of TDP fd, log, ring, vCPU, write");
+	is(tried, 360, "orders of TDP fd, log, ring, vCPU, write");
 	is(good, tried, "in all of them no write is lost, and none is refused in vain");
 	mem_free(&mem);
 }
