@@ -26,6 +26,18 @@
  * Under the lock nothing sleeps, allocates, faults or waits: user memory is
  * copied to and from a bounce page outside it, so an invalidate waits for a
  * walk of five reads and a copy of 4K per CPU at most.
+ *
+ * Guest memory may go bad before the host knows, and so before it takes it back.
+ * A load of it raises a machine check; copy_mc_to_kernel() returns from that,
+ * where the CPU lets the kernel return, and the access ends with -EHWPOISON, as
+ * fault does once the page is known to be bad.  Having the page taken out of use
+ * is left to the host's error handling.  Not covered:
+ *
+ *  - stores.  The CPU raises no machine check at one: it mends the line or leaves
+ *    it bad, for the next load to find.  The kernel takes a bad page out of its
+ *    direct map, where a store would fault, only after it has been invalidated.
+ *  - the table: that is kernel memory, without which the kernel is lost too.
+ *  - a kernel without CONFIG_X86_MCE, to which a machine check is the end.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -65,12 +77,14 @@ struct dma_access {
 	bool nofault;
 };
 
-static void engine_move(struct dma_engine *engine,
-			const struct dma_access *access,
-			const struct dma_xlate *xlate)
+/* Return: 0, or -EHWPOISON: nothing counts as moved. */
+static int engine_move(struct dma_engine *engine,
+		       const struct dma_access *access,
+		       const struct dma_xlate *xlate)
 {
 	u64 hpa = xlate->hpa + (access->gpa - xlate->gpa);
 	void *page, *guest;
+	int ret = 0;
 
 	lockdep_assert_held(&engine->lock);
 
@@ -79,16 +93,19 @@ static void engine_move(struct dma_engine *engine,
 	if (access->write) {
 		memcpy(guest, access->data, access->len);
 		engine->stats.bytes_written += access->len;
+	} else if (copy_mc_to_kernel(access->data, guest, access->len)) {
+		ret = -EHWPOISON;
 	} else {
-		memcpy(access->data, guest, access->len);
 		engine->stats.bytes_read += access->len;
 	}
 	kunmap_local(page);
+	return ret;
 }
 
 /*
- * One try: 0 done, -ENXIO not mapped with this access, -EIO a bad entry.  Each
- * access counts as one hit or one miss, however many tries it takes.
+ * One try: 0 done, -ENXIO not mapped with this access, -EIO a bad entry,
+ * -EHWPOISON bad memory.  Each access counts as one hit or one miss, however
+ * many tries it takes.
  */
 static int engine_access_locked(struct dma_engine *engine,
 				const struct dma_access *access, bool first_try,
@@ -117,8 +134,7 @@ static int engine_access_locked(struct dma_engine *engine,
 		xlate = dma_iotlb_insert(&engine->iotlb, &found);
 	}
 
-	engine_move(engine, access, xlate);
-	return 0;
+	return engine_move(engine, access, xlate);
 }
 
 /* Ask the exporter to map the page.  May sleep; no lock is held but the sem. */

@@ -138,6 +138,9 @@ void test_stops_exit(struct test_file *tf);
 int test_lock(struct test_file *tf, struct ktdp_test_lock *arg);
 void test_lock_exit(struct test_file *tf);
 
+/* break.c */
+int test_break(struct ktdp_test_break *arg);
+
 /* watch.c */
 int test_watch(struct test_file *tf, struct ktdp_test_watch *arg);
 void test_watch_exit(struct test_file *tf);

@@ -415,6 +415,28 @@ struct ktdp_test_lock {
 	char holder[KTDP_TEST_SYMBOL];
 };
 
+/* ktdp_test_break.what */
+#define KTDP_TEST_BREAK_PAGE	0	/* loads of it fault in the kernel */
+#define KTDP_TEST_MEND_PAGE	1
+#define KTDP_TEST_BREAK_FTRACE	2	/* for good */
+
+/**
+ * struct ktdp_test_break - BREAK: what otherwise takes broken hardware, or a bug
+ * @what: in: KTDP_TEST_BREAK_PAGE...
+ * @pad: 0
+ * @hva: in: of a 4K page, present in the caller's mm
+ *
+ * A broken page is no longer in the kernel's direct map, as the kernel does with
+ * one that it knows to be poisoned: an emulator raises no machine check, but
+ * that fault comes at the same instruction, and for the same fixup.  All else
+ * finds the page as it was.
+ */
+struct ktdp_test_break {
+	__u32 what;
+	__u32 pad;
+	__aligned_u64 hva;
+};
+
 #define KTDP_TEST_GET		_IOWR('k', 0, struct ktdp_test_call)
 #define KTDP_TEST_PUT		_IOWR('k', 1, struct ktdp_test_call)
 #define KTDP_TEST_REGISTER	_IOWR('k', 2, struct ktdp_test_call)
@@ -432,5 +454,6 @@ struct ktdp_test_lock {
 #define KTDP_TEST_UNLOG		_IOWR('k', 14, struct ktdp_test_unlog)
 #define KTDP_TEST_WATCH		_IOWR('k', 16, struct ktdp_test_watch)
 #define KTDP_TEST_LOCK		_IOWR('k', 17, struct ktdp_test_lock)
+#define KTDP_TEST_BREAK		_IOWR('k', 18, struct ktdp_test_break)
 
 #endif /* _KTDP_TEST_H */

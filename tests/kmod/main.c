@@ -29,6 +29,7 @@ union test_arg {
 	struct ktdp_test_unlog unlog;
 	struct ktdp_test_watch watch;
 	struct ktdp_test_lock lock;
+	struct ktdp_test_break broken;
 };
 
 struct kvm_tdp_fd *test_handle(struct test_file *tf, u32 handle)
@@ -132,6 +133,8 @@ static int test_execute(struct test_file *tf, unsigned int cmd,
 		return test_unlog(&arg->unlog);
 	case KTDP_TEST_LOCK:
 		return test_lock(tf, &arg->lock);
+	case KTDP_TEST_BREAK:
+		return test_break(&arg->broken);
 	}
 
 	mutex_lock(&tf->lock);

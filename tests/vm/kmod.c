@@ -291,3 +291,10 @@ void kmod_unstop(int kmod, int stop)
 {
 	kmod_stop_do(kmod, stop, KTDP_TEST_STOP_DISARM);
 }
+
+void kmod_break(int kmod, unsigned int what, const void *hva)
+{
+	struct ktdp_test_break arg = { .what = what, .hva = (uintptr_t)hva };
+
+	kmod_do(kmod, KTDP_TEST_BREAK, &arg);
+}

@@ -93,5 +93,8 @@ bool kmod_has_passed(int kmod, int stop, unsigned int nr, unsigned int ms);
 bool kmod_go(int kmod, int stop);
 void kmod_unstop(int kmod, int stop);
 
+/* KTDP_TEST_BREAK_PAGE...; @hva of a page. */
+void kmod_break(int kmod, unsigned int what, const void *hva);
+
 #endif /* TESTS_VM_KMOD_H */
 

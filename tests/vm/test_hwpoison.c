@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that the host declares broken.  Needs a kernel with
- * CONFIG_MEMORY_FAILURE: Debian's amd64 flavour, not its cloud flavour.
+ * Memory that the host declares broken, or that is broken and the host does not
+ * know it yet.  Needs a kernel with CONFIG_MEMORY_FAILURE (Debian's amd64 flavour,
+ * not its cloud flavour), and mce=recovery: the CPU is not one for which the
+ * kernel copies with care of its own accord.
  */
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "bed.h"
+#include "kmod.h"
 
 #define SIZE	0x8000UL
 #define BAD	0x3000UL
@@ -122,7 +127,71 @@ static void test_hugetlb(void)
 	mem_free(&mem);
 }
 
+static void check_rw(const char *what, uint64_t gpa, uint64_t length,
+		     unsigned int flags, uint64_t done)
+{
+	char buf[SIZE];
+	struct kvm_tdp_dma_rw rw = {
+		.size = sizeof(rw), .flags = flags, .gpa = gpa,
+		.buf = (uintptr_t)buf, .length = length, .done = ~0ULL,
+	};
+	uint64_t before = dma_stats(bed.dma).bytes_read;
+
+	is(sys(ioctl(bed.dma, KVM_TDP_DMA_READ, &rw)), -EHWPOISON, "read: %s", what);
+	is(rw.done, done, "read: %s: bytes before it are done", what);
+	is(dma_stats(bed.dma).bytes_read - before, done, "read: %s: and counted",
+	   what);
+	ok(mem_check(buf, gpa, done, GEN(1)), "read: %s: and right", what);
+}
+
+static void check_copy(const char *what, uint64_t src, uint64_t dst,
+		       uint64_t length, uint64_t done)
+{
+	struct kvm_tdp_dma_copy copy = {
+		.size = sizeof(copy), .src_gpa = src, .dst_gpa = dst,
+		.length = length, .done = ~0ULL,
+	};
+
+	is(sys(ioctl(bed.dma, KVM_TDP_DMA_COPY, &copy)), -EHWPOISON, "copy: %s", what);
+	is(copy.done, done, "copy: %s: bytes before it are done", what);
+}
+
+/* The page is mapped, and stays so: nobody but the engine finds it broken. */
+static void test_engine(void)
+{
+	void *bad;
+	int kmod;
+
+	kmod = kmod_open();
+	mem_small(&mem, 2 * SIZE);
+	begin();
+	bad = mem.hva + BAD;
+	kmod_break(kmod, KTDP_TEST_BREAK_PAGE, bad);
+	check_rw("the page", GPA + BAD, PAGE_4K, 0, 0);
+	check_rw("a byte", GPA + BAD + 0x123, 1, KVM_TDP_DMA_NOFAULT, 0);
+	check_rw("more", GPA, SIZE, 0, BAD);
+	check_rw("some of it", GPA + BAD - 8, 16, KVM_TDP_DMA_NOFAULT, 8);
+	check_copy("the page", GPA + BAD, GPA + SIZE, PAGE_4K, 0);
+	check_copy("more", GPA, GPA + SIZE, SIZE, BAD);
+	is(ktdp_level(bed.tdp, GPA + BAD), 1, "it is mapped as before");
+	is(dma_check(bed.dma, GPA + BAD + PAGE_4K, SIZE - BAD - PAGE_4K, GEN(1)), 0,
+	   "good behind");
+
+	kmod_break(kmod, KTDP_TEST_MEND_PAGE, bad);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "mended, all is as it was");
+
+	/* As it goes: the engine meets it first, the host then takes it back. */
+	kmod_break(kmod, KTDP_TEST_BREAK_PAGE, bad);
+	check_rw("again", GPA + BAD, PAGE_4K, 0, 0);
+	check_poison("found", GPA + BAD, PAGE_4K);
+	check_refused("found", GPA + BAD);
+	bed_close(&bed);
+	mem_free(&mem);
+	close(kmod);
+}
+
 static const struct tap_case cases[] = {
+	{ "engine", test_engine },
 	{ "small", test_small },
 	{ "thp", test_thp },
 	{ "hugetlb", test_hugetlb },

@@ -70,8 +70,11 @@ struct kvm_tdp_dma_detach {
  *
  * Errors: ENOTCONN not attached; EFAULT @buf, or no guest RAM there; EINVAL the
  * range wraps; ENXIO not mapped, with NOFAULT or if the exporter has no fault;
- * EIO an entry of the table breaks its metadata's promise; else as
- * kvm_exported_tdp_ops.fault.
+ * EIO an entry of the table breaks its metadata's promise; EHWPOISON the memory
+ * is bad: known to be, or found so by reading it (then with NOFAULT too), and
+ * @done ends at or before the page; else as kvm_exported_tdp_ops.fault.
+ *
+ * Writing to memory that is not yet known to be bad succeeds, and may mend it.
  */
 struct kvm_tdp_dma_rw {
 	__u32 size;
