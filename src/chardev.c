@@ -14,14 +14,14 @@ static struct kvm_exported_tdp *
 ktdp_chardev_export(const struct kvm_create_tdp_fd *arg)
 {
 	struct kvm *kvm = ktdp_kvm_get(arg->vm_fd);
+	struct kvm_exported_tdp *tdp = ERR_PTR(-EINVAL);
 
 	if (IS_ERR(kvm))
 		return ERR_CAST(kvm);
-	if (!ktdp_kvm_as_id_ok(kvm, arg->as_id)) {
-		kvm_put_kvm(kvm);
-		return ERR_PTR(-EINVAL);
-	}
-	return ktdp_export_get(kvm, arg->as_id);
+	if (ktdp_kvm_as_id_ok(kvm, arg->as_id))
+		tdp = ktdp_export_get(kvm, arg->as_id);
+	kvm_put_kvm(kvm);
+	return tdp;
 }
 
 static int ktdp_chardev_create(struct ktdp_ioctl_call *call)

@@ -151,16 +151,27 @@ void ktdp_export_zap_all(struct kvm_exported_tdp *tdp)
 static void ktdp_export_init_meta(struct kvm_exported_tdp *tdp)
 {
 	const struct ktdp_fmt *fmt = &tdp->mirror.fmt;
-	struct kvm_exported_tdp_meta_vmx *vmx = &tdp->meta.vmx;
+	u64 root_hpa = ktdp_table_hpa(tdp->mirror.root);
 
-	/* Type apart, the two structs are the same. */
-	BUILD_BUG_ON(sizeof(tdp->meta.vmx) != sizeof(tdp->meta.svm));
-	BUILD_BUG_ON(sizeof(vmx->rsvd_bits_mask) != sizeof(fmt->rsvd));
-	vmx->type = fmt->type;
-	vmx->level = fmt->level;
-	vmx->root_hpa = ktdp_table_hpa(tdp->mirror.root);
-	vmx->max_huge_page_level = fmt->max_leaf_level;
-	memcpy(vmx->rsvd_bits_mask, fmt->rsvd, sizeof(fmt->rsvd));
+	if (fmt->type == KVM_TDP_TYPE_EPT) {
+		struct kvm_exported_tdp_meta_vmx *vmx = &tdp->meta.vmx;
+
+		BUILD_BUG_ON(sizeof(vmx->rsvd_bits_mask) != sizeof(fmt->rsvd));
+		vmx->type = fmt->type;
+		vmx->level = fmt->level;
+		vmx->root_hpa = root_hpa;
+		vmx->max_huge_page_level = fmt->max_leaf_level;
+		memcpy(vmx->rsvd_bits_mask, fmt->rsvd, sizeof(fmt->rsvd));
+	} else {
+		struct kvm_exported_tdp_meta_svm *svm = &tdp->meta.svm;
+
+		BUILD_BUG_ON(sizeof(svm->rsvd_bits_mask) != sizeof(fmt->rsvd));
+		svm->type = fmt->type;
+		svm->level = fmt->level;
+		svm->root_hpa = root_hpa;
+		svm->max_huge_page_level = fmt->max_leaf_level;
+		memcpy(svm->rsvd_bits_mask, fmt->rsvd, sizeof(fmt->rsvd));
+	}
 }
 
 static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
@@ -171,6 +182,7 @@ static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 	tdp = kzalloc(sizeof(*tdp), GFP_KERNEL_ACCOUNT);
 	if (!tdp)
 		return ERR_PTR(-ENOMEM);
+	kvm_get_kvm(kvm);
 	tdp->kvm = kvm;
 	tdp->as_id = as_id;
 	tdp->hmm.mm = kvm->mm;
@@ -197,6 +209,7 @@ err_pool_exit:
 err_cleanup_srcu:
 	cleanup_srcu_struct(&tdp->importers_srcu);
 err_free:
+	kvm_put_kvm(kvm);
 	kfree(tdp);
 	return ERR_PTR(ret);
 }
@@ -209,6 +222,7 @@ static void ktdp_export_destroy(struct kvm_exported_tdp *tdp)
 	ktdp_pool_exit(tdp);
 	WARN_ON_ONCE(!list_empty(&tdp->importers));
 	cleanup_srcu_struct(&tdp->importers_srcu);
+	kvm_put_kvm(tdp->kvm);
 	kfree(tdp);
 	ktdp_hooks_put();
 }
@@ -259,7 +273,7 @@ static struct kvm_exported_tdp *ktdp_export_share(struct kvm *kvm, u32 as_id)
 
 /**
  * ktdp_export_get() - find or create the exported TDP of a VM
- * @kvm: the VM; the reference of the caller is consumed, on error too
+ * @kvm: the VM; a new TDP takes a reference of its own
  * @as_id: address space, in range
  *
  * A new one is made without the lock, for that waits for the VM's mmap_lock;
@@ -278,33 +292,26 @@ struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id)
 	tdp = ktdp_export_share(kvm, as_id);
 	mutex_unlock(&ktdp_exports_lock);
 	if (tdp)
-		goto out_put_kvm;
+		return tdp;
 
 	new = ktdp_export_create(kvm, as_id);
-	if (IS_ERR(new)) {
-		tdp = new;
-		goto out_put_kvm;
-	}
+	if (IS_ERR(new))
+		return new;
 	mutex_lock(&ktdp_exports_lock);
 	tdp = ktdp_export_share(kvm, as_id);
 	if (!tdp)
 		hash_add_rcu(ktdp_exports, &new->node, (unsigned long)kvm);
 	mutex_unlock(&ktdp_exports_lock);
-	if (!tdp) {
-		ktdp_seed(new);
-		return new;	/* the reference on kvm is its own now */
+	if (tdp) {
+		ktdp_export_destroy(new);
+		return tdp;
 	}
-	ktdp_export_destroy(new);
-
-out_put_kvm:
-	kvm_put_kvm(kvm);
-	return tdp;
+	ktdp_seed(new);
+	return new;
 }
 
 void ktdp_export_put(struct kvm_exported_tdp *tdp)
 {
-	struct kvm *kvm = tdp->kvm;
-
 	might_sleep();
 	mutex_lock(&ktdp_exports_lock);
 	if (--tdp->users) {
@@ -318,7 +325,6 @@ void ktdp_export_put(struct kvm_exported_tdp *tdp)
 	synchronize_rcu();
 	ktdp_eager_forget(tdp);
 	ktdp_export_destroy(tdp);
-	kvm_put_kvm(kvm);
 }
 
 void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)

@@ -74,7 +74,8 @@ static int ktdp_fd_info(struct ktdp_ioctl_call *call)
 	info->level = fmt->level;
 	info->max_huge_page_level = fmt->max_leaf_level;
 	info->as_id = tdp->as_id;
-	info->root_hpa = capable(CAP_SYS_ADMIN) ? tdp->meta.vmx.root_hpa : 0;
+	info->root_hpa = capable(CAP_SYS_ADMIN) ?
+			 ktdp_table_hpa(tdp->mirror.root) : 0;
 	memcpy(info->rsvd_bits_mask, fmt->rsvd, sizeof(info->rsvd_bits_mask));
 	info->eager = tdp->eager_state;
 	info->pad = 0;
