@@ -128,6 +128,9 @@ static int ktdp_fd_verify(struct ktdp_ioctl_call *call)
 
 	if (verify->flags || !ktdp_range_ok(verify->gpa, verify->length))
 		return -EINVAL;
+	/* It takes locks of KVM's and of the VMM that vCPUs wait for. */
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
 	ret = ktdp_verify(ktdp_call_tdp(call), verify);
 	return ret ?: ktdp_ioctl_reply(call);
 }

@@ -38,7 +38,8 @@ static const struct argp argp = {
 	"page mapped, or none; excess: writable and must not be; no_slot: "
 	"outside of the VM's memory; reserved: with reserved bits; kvm: not what "
 	"KVM maps; counters: wrong counts. Whatever is found wrong is a bug in "
-	"kvm_tdp, and drivers that use the table may have spoilt memory.\n\n"
+	"kvm_tdp, and drivers that use the table may have spoilt memory. "
+	"It takes CAP_SYS_ADMIN.\n\n"
 	"Exit status: 0 all is right, 1 something is wrong, or the check could "
 	"not be made.",
 	vm_range_children, NULL, NULL

@@ -91,7 +91,9 @@ void tdp_verify(int tdp_fd, uint64_t gpa, uint64_t length,
 	do {
 		if (ioctl(tdp_fd, KVM_TDP_VERIFY, verify))
 			die("verifying at 0x%llx: %s",
-			    (unsigned long long)verify->gpa, strerror(errno));
+			    (unsigned long long)verify->gpa, errno == EPERM ?
+			    "no permission (takes CAP_SYS_ADMIN), or the VM's process is exiting" :
+			    strerror(errno));
 	} while (verify->length);
 }
 

@@ -232,6 +232,13 @@ static int prefault_hole(void)
 	return ktdp_prefault(bed.tdp, HOLE, PAGE_4K, ACC_R);
 }
 
+static int verify_all(void)
+{
+	struct kvm_tdp_verify verify;
+
+	return ktdp_verify(bed.tdp, 0, 1UL << 40, &verify);
+}
+
 static int read_by_engine(void)
 {
 	return dma_check(bed.dma, GPA, PAGE_4K, GEN(2));
@@ -250,6 +257,9 @@ static void test_passed(void)
 	is(as_nobody(prefault_all), 0, "who has the TDP fd can fault in memory");
 	is(as_nobody(prefault_read_only), -EACCES, "with the slot's access");
 	is(as_nobody(prefault_hole), -EFAULT, "where there is a slot");
+	is(verify_all(), 0, "root verifies the table");
+	is(as_nobody(verify_all), -EPERM, "nobody with root's TDP fd may not");
+	is(as_ns_root(verify_all), -EPERM, "nor may the root of a user namespace");
 	is(guest_fill(&bed.vm, GPA, PAGE_4K, GEN(2)), 0, "the guest writes");
 	is(as_nobody(read_by_engine), 0, "who has the engine's fd reads it");
 	end();
@@ -314,7 +324,8 @@ static const struct request {
 		.length = 1UL << 40, .runs = DATA }, .want = -EINVAL },
 	{ REQ(KVM_TDP_READ_MAP, bed.tdp, map) = {
 		.length = 1UL << 40, .runs = 8, .nr_runs = 100 }, .want = -EFAULT },
-	{ REQ(KVM_TDP_VERIFY, bed.tdp, verify) = { .length = 1UL << 40 } },
+	{ REQ(KVM_TDP_VERIFY, bed.tdp, verify) = { .length = 1UL << 40 },
+	  .want = -EPERM },
 	{ REQ(KVM_TDP_VERIFY, bed.tdp, verify) = { .length = 1 }, .want = -EINVAL },
 	{ REQ(KVM_TDP_DMA_READ, bed.dma, rw) = {
 		.gpa = GPA, .buf = DATA, .length = SIZE } },

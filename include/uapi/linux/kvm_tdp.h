@@ -299,14 +299,16 @@ struct kvm_tdp_stats {
  *
  * An operator's fsck, and the oracle of tests: whatever it finds wrong is a bug
  * in this module, and importers that have used the page may have spoilt memory.
- * It runs against a live VM, without false alarms, and changes nothing.
+ * It runs against a live VM, without false alarms, and changes nothing; but it
+ * takes locks that vCPUs and the VMM wait for.  So it is for CAP_SYS_ADMIN (in
+ * the initial user namespace).
  *
  * Returns 0, also if something is wrong.  While @length is not 0, issue the
  * ioctl again with the same struct: the counts are added to.
  *
  * -1 with errno
  *  - EINVAL: @gpa or @length is not a multiple of 4096, or the range wraps.
- *  - EPERM: the VM's process is exiting.
+ *  - EPERM: the caller lacks CAP_SYS_ADMIN, or the VM's process is exiting.
  *  - EINTR: a signal is pending, and nothing was done.
  *  - ENOMEM.
  */
