@@ -268,7 +268,7 @@ static void ktdp_eager_refill(struct work_struct *work)
 	if (!mmget_not_zero(ktdp_mm(tdp)))
 		return;
 	/* Without memory there is no eager fill. */
-	__ktdp_pool_topup(tdp);
+	__ktdp_pool_topup(tdp, KTDP_POOL_TARGET);
 	mmput_async(ktdp_mm(tdp));
 }
 

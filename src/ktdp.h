@@ -132,18 +132,28 @@ void ktdp_shrink_exit(void);
 /* pool.c */
 int ktdp_pool_init(struct kvm_exported_tdp *tdp);
 void ktdp_pool_exit(struct kvm_exported_tdp *tdp);
-int __ktdp_pool_topup(struct kvm_exported_tdp *tdp);
+int __ktdp_pool_topup(struct kvm_exported_tdp *tdp, unsigned int nr);
+void ktdp_pool_trim(struct kvm_exported_tdp *tdp);
 unsigned long ktdp_pool_drain(struct kvm_exported_tdp *tdp, unsigned long nr);
 void ktdp_pool_free_zapped(struct kvm_exported_tdp *tdp, struct ktdp_zap *zap);
 int ktdp_pool_module_init(void);
 void ktdp_pool_module_exit(void);
 
-/* Make sure that the next map finds its table pages. */
+/* Tables that are usually in reserve; a fault takes at most KTDP_MAX_LEVEL - 1. */
+#define KTDP_POOL_TARGET	8
+
+/* Does the next map find its table pages? */
+static inline bool ktdp_pool_is_enough(const struct kvm_exported_tdp *tdp)
+{
+	return READ_ONCE(tdp->mirror.nr_pool) >= ktdp_mirror_need(&tdp->mirror);
+}
+
+/* Make sure that it does. */
 static inline int ktdp_pool_topup(struct kvm_exported_tdp *tdp)
 {
-	if (likely(READ_ONCE(tdp->mirror.nr_pool) >= ktdp_mirror_need(&tdp->mirror)))
+	if (likely(ktdp_pool_is_enough(tdp)))
 		return 0;
-	return __ktdp_pool_topup(tdp);
+	return __ktdp_pool_topup(tdp, KTDP_POOL_TARGET);
 }
 
 /* importer.c */

@@ -388,43 +388,66 @@ bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu)
 }
 
 /**
- * ktdp_kvm_walk() - walk the TDP MMU's table of a vCPU
+ * ktdp_kvm_read_root() - find the TDP MMU's table of a vCPU
  * @tdp: the exported TDP
  * @vcpu: index of the vCPU
- * @gfn: guest frame
- * @walk: is set to the entry found
+ * @root: is filled in; good until the end of the RCU read section
+ *
+ * A vCPU has a reference on its root.  It drops that, and forgets the root, in
+ * one hold of mmu_lock: for write, on later kernels for read.  So a root that is
+ * found here, with mmu_lock held for write, is referenced, and what frees it, an
+ * RCU callback, is queued after mmu_lock was released here: the caller's read
+ * section is waited for.  A root that is invalidated meanwhile stays on KVM's
+ * list, and follows the host, until KVM has zapped it.
+ *
+ * Without the lock a root could be found that has been given to RCU before the
+ * read section began.  But vCPUs that fault wait for it: one look has to do for
+ * many walks.
  *
  * Context: RCU read section, not atomic.
- * Return: whether there is a table; the entry is to be read where it counts.
+ * Return: whether there is one.
  */
-bool ktdp_kvm_walk(const struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
-		   struct ktdp_spte_walk *walk)
+bool ktdp_kvm_read_root(const struct kvm_exported_tdp *tdp, int vcpu,
+			struct ktdp_kvm_root *root)
 {
 	struct kvm *kvm = tdp->kvm;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "the root may be freed");
+	write_lock(&kvm->mmu_lock);
+	root->hpa = ktdp_kvm_root(tdp, vcpu);
+	root->level = kvm_get_vcpu(kvm, vcpu)->arch.root_mmu.root_role.level;
+	write_unlock(&kvm->mmu_lock);
+	return VALID_PAGE(root->hpa);
+}
+
+/**
+ * ktdp_kvm_walk() - walk a table of the TDP MMU
+ * @tdp: the exported TDP
+ * @root: as ktdp_kvm_read_root() found it in the same RCU read section
+ * @gfn: guest frame
+ * @walk: is set to the entry found; it is to be read where it counts
+ *
+ * Pages below the root are unlinked before they are given to RCU, so what is
+ * found in this section stays until its end.
+ *
+ * Context: RCU read section.
+ */
+void ktdp_kvm_walk(const struct kvm_exported_tdp *tdp,
+		   const struct ktdp_kvm_root *root, u64 gfn,
+		   struct ktdp_spte_walk *walk)
+{
+	hpa_t hpa = root->hpa;
+	int level = root->level;
 	const u64 *sptes;
-	hpa_t root;
-	int level;
 	u64 spte;
 
-	/*
-	 * A root is let go of with mmu_lock held, and lives for an RCU grace
-	 * period from then.
-	 */
-	write_lock(&kvm->mmu_lock);
-	root = ktdp_kvm_root(tdp, vcpu);
-	level = kvm_get_vcpu(kvm, vcpu)->arch.root_mmu.root_role.level;
-	write_unlock(&kvm->mmu_lock);
-	/* A vCPU without the address bits has fewer levels than our table may have. */
-	if (!VALID_PAGE(root) || gfn >= ktdp_gfn_end(level))
-		return false;
-
 	for (;; level--) {
-		sptes = ktdp_hpa_to_entries(ktdp_entry_hpa(&tdp->mirror.fmt, root));
+		sptes = ktdp_hpa_to_entries(ktdp_entry_hpa(&tdp->mirror.fmt, hpa));
 		walk->sptep = sptes + ktdp_level_index(gfn, level);
 		walk->level = level;
 		spte = READ_ONCE(*walk->sptep);
 		if (!(spte & KTDP_SPTE_PRESENT) || ktdp_spte_is_leaf(spte, level))
-			return true;
-		root = spte;
+			return;
+		hpa = spte;
 	}
 }

@@ -49,6 +49,12 @@ static inline bool ktdp_slot_covers(const struct ktdp_slot *slot, u64 gfn,
 #define KTDP_SPTE_WRITABLE	BIT_ULL(1)
 #define KTDP_SPTE_HUGE		BIT_ULL(7)
 
+/* The uppermost page of one of KVM's tables, see ktdp_kvm_read_root(). */
+struct ktdp_kvm_root {
+	hpa_t hpa;
+	int level;
+};
+
 /* Where a walk of KVM's table ended: at a leaf, or at what is not present. */
 struct ktdp_spte_walk {
 	const u64 *sptep;
@@ -74,7 +80,10 @@ int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
 struct kvm_vcpu *ktdp_kvm_running_vcpu(void);
 bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm);
 bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu);
-bool ktdp_kvm_walk(const struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
+bool ktdp_kvm_read_root(const struct kvm_exported_tdp *tdp, int vcpu,
+			struct ktdp_kvm_root *root);
+void ktdp_kvm_walk(const struct kvm_exported_tdp *tdp,
+		   const struct ktdp_kvm_root *root, u64 gfn,
 		   struct ktdp_spte_walk *walk);
 bool ktdp_kvm_can_log(const struct kvm_exported_tdp *tdp);
 bool ktdp_slot_log_dirty(const struct ktdp_slot *slot, u64 gfn, u64 nr);

@@ -12,9 +12,6 @@
 #include "compat/workqueue.h"
 #include "ktdp.h"
 
-/* Filled up to; a fault takes at most KTDP_MAX_LEVEL - 1. */
-#define KTDP_POOL_TARGET	8
-
 /*
  * A table can be done without: rather than have the OOM killer look for a victim,
  * in the VM's memcg that would be the VM, a fault fails.
@@ -57,9 +54,9 @@ static struct ktdp_table *ktdp_table_alloc(struct ktdp_mirror *mirror)
 	return table;
 }
 
-static int ktdp_pool_fill(struct ktdp_mirror *mirror)
+static int ktdp_pool_fill(struct ktdp_mirror *mirror, unsigned int nr)
 {
-	while (READ_ONCE(mirror->nr_pool) < KTDP_POOL_TARGET) {
+	while (READ_ONCE(mirror->nr_pool) < nr) {
 		struct ktdp_table *table = ktdp_table_alloc(mirror);
 
 		if (!table)
@@ -74,13 +71,14 @@ static int ktdp_pool_fill(struct ktdp_mirror *mirror)
 /**
  * __ktdp_pool_topup() - refill the reserve
  * @tdp: the exported TDP
+ * @nr: up to so many tables
  *
  * Charged to the memcg of the VM's process, whoever calls.
  *
  * Context: process context, may sleep; the caller holds a reference on the mm.
  * Return: 0 or -ENOMEM.
  */
-int __ktdp_pool_topup(struct kvm_exported_tdp *tdp)
+int __ktdp_pool_topup(struct kvm_exported_tdp *tdp, unsigned int nr)
 {
 	struct ktdp_mirror *mirror = &tdp->mirror;
 	struct mem_cgroup *memcg, *old;
@@ -89,13 +87,11 @@ int __ktdp_pool_topup(struct kvm_exported_tdp *tdp)
 	might_sleep();
 	memcg = get_mem_cgroup_from_mm(ktdp_mm(tdp));
 	old = set_active_memcg(memcg);
-	ret = ktdp_pool_fill(mirror);
+	ret = ktdp_pool_fill(mirror, nr);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
 	/* Enough is enough, even if it is less than wanted. */
-	if (READ_ONCE(mirror->nr_pool) >= ktdp_mirror_need(mirror))
-		return 0;
-	return ret;
+	return ktdp_pool_is_enough(tdp) ? 0 : ret;
 }
 
 static void ktdp_pool_free_work(struct work_struct *work)
@@ -175,6 +171,15 @@ unsigned long ktdp_pool_drain(struct kvm_exported_tdp *tdp, unsigned long nr)
 		ktdp_table_free(table);
 	}
 	return freed;
+}
+
+/* Free what is in reserve beyond the usual. */
+void ktdp_pool_trim(struct kvm_exported_tdp *tdp)
+{
+	unsigned int nr = READ_ONCE(tdp->mirror.nr_pool);
+
+	if (nr > KTDP_POOL_TARGET)
+		ktdp_pool_drain(tdp, nr - KTDP_POOL_TARGET);
 }
 
 /* The mirror is empty, and nobody can fill it any more. */

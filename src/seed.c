@@ -35,6 +35,10 @@
 /* Entries under one hold of the lock. */
 #define KTDP_SEED_BATCH	64
 
+/* For one look at KVM's root: steps, and tables in reserve, one for a window. */
+#define KTDP_SEED_STEPS	512
+#define KTDP_SEED_POOL	64
+
 /*
  * The common case: writable, anonymous pages of the open window that have no
  * leaf yet.  Return: how many there are from @sptep on, now copied.
@@ -135,29 +139,45 @@ static void ktdp_seed_huge(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 }
 
 /*
- * What the table of a vCPU has at @gfn: a window of 4K pages, a larger leaf, or
- * nothing.  Return: where to go on.
+ * What KVM's table has at @gfn: a window of 4K pages, a larger leaf, or nothing.
+ * Return: where to go on.
  */
-static u64 ktdp_seed_step(struct kvm_exported_tdp *tdp, int vcpu, u64 gfn)
+static u64 ktdp_seed_step(struct kvm_exported_tdp *tdp,
+			  const struct ktdp_kvm_root *root, u64 gfn)
 {
-	u64 next = ktdp_gfn_end(tdp->mirror.fmt.level);
 	struct ktdp_spte_walk walk;
 	int idx;
 
 	idx = srcu_read_lock(&tdp->kvm->srcu);
-	rcu_read_lock();
-	if (ktdp_kvm_walk(tdp, vcpu, gfn, &walk)) {
-		if (walk.level == KTDP_LEVEL_4K) {
-			ktdp_seed_window(tdp, gfn, walk.sptep);
-			walk.level = KTDP_LEVEL_2M;
-		} else if (walk.level <= tdp->mirror.fmt.max_leaf_level) {
-			ktdp_seed_huge(tdp, gfn, walk.level, walk.sptep);
-		}
-		next = (gfn | ktdp_level_mask(walk.level)) + 1;
+	ktdp_kvm_walk(tdp, root, gfn, &walk);
+	if (walk.level == KTDP_LEVEL_4K) {
+		ktdp_seed_window(tdp, gfn, walk.sptep);
+		walk.level = KTDP_LEVEL_2M;
+	} else if (walk.level <= tdp->mirror.fmt.max_leaf_level) {
+		ktdp_seed_huge(tdp, gfn, walk.level, walk.sptep);
 	}
-	rcu_read_unlock();
 	srcu_read_unlock(&tdp->kvm->srcu, idx);
-	return next;
+	return (gfn | ktdp_level_mask(walk.level)) + 1;
+}
+
+/*
+ * What can be done in one RCU read section, for which KVM's mmu_lock is taken
+ * once, and with the tables in reserve.  Return: where to go on.
+ */
+static u64 ktdp_seed_steps(struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
+			   u64 end)
+{
+	struct ktdp_kvm_root root;
+	unsigned int steps = 0;
+
+	rcu_read_lock();
+	if (!ktdp_kvm_read_root(tdp, vcpu, &root))
+		gfn = end;
+	while (gfn < end && steps++ < KTDP_SEED_STEPS && !need_resched() &&
+	       ktdp_pool_is_enough(tdp))
+		gfn = ktdp_seed_step(tdp, &root, gfn);
+	rcu_read_unlock();
+	return gfn;
 }
 
 static void ktdp_seed_from(struct kvm_exported_tdp *tdp, int vcpu)
@@ -165,8 +185,8 @@ static void ktdp_seed_from(struct kvm_exported_tdp *tdp, int vcpu)
 	u64 gfn = 0, end = ktdp_gfn_end(tdp->mirror.fmt.level);
 
 	while (gfn < end && !fatal_signal_pending(current) &&
-	       !ktdp_pool_topup(tdp)) {
-		gfn = ktdp_seed_step(tdp, vcpu, gfn);
+	       !__ktdp_pool_topup(tdp, KTDP_SEED_POOL)) {
+		gfn = ktdp_seed_steps(tdp, vcpu, gfn, end);
 		cond_resched();
 	}
 }
@@ -191,5 +211,6 @@ void ktdp_seed(struct kvm_exported_tdp *tdp)
 		if (ktdp_kvm_root_is_new(tdp, vcpu))
 			ktdp_seed_from(tdp, vcpu);
 	}
+	ktdp_pool_trim(tdp);
 	mmput_async(ktdp_mm(tdp));
 }

@@ -78,10 +78,12 @@ static bool ktdp_verify_reserved(const struct ktdp_mirror *mirror, u64 gfn)
 static u64 ktdp_verify_spte(const struct ktdp_verify *v, u64 gfn, int *level)
 {
 	struct ktdp_spte_walk walk;
+	struct ktdp_kvm_root root;
 	u64 spte;
 
-	if (v->vcpu < 0 || !ktdp_kvm_walk(v->tdp, v->vcpu, gfn, &walk))
+	if (v->vcpu < 0 || !ktdp_kvm_read_root(v->tdp, v->vcpu, &root))
 		return 0;
+	ktdp_kvm_walk(v->tdp, &root, gfn, &walk);
 	spte = READ_ONCE(*walk.sptep);
 	*level = walk.level;
 	return ktdp_spte_is_leaf(spte, walk.level) ? spte : 0;
@@ -304,6 +306,7 @@ static void ktdp_verify_read_sptes(struct ktdp_verify *v, u64 gfn,
 				   unsigned int nr)
 {
 	struct ktdp_spte_walk walk;
+	struct ktdp_kvm_root root;
 	unsigned int i;
 	u64 spte;
 
@@ -311,14 +314,17 @@ static void ktdp_verify_read_sptes(struct ktdp_verify *v, u64 gfn,
 	if (v->vcpu < 0)
 		return;
 	rcu_read_lock();
-	if (ktdp_kvm_walk(v->tdp, v->vcpu, gfn, &walk) &&
-	    walk.level == KTDP_LEVEL_4K) {
-		for (i = 0; i < nr; i++) {
-			spte = READ_ONCE(walk.sptep[i]);
-			if (spte & KTDP_SPTE_PRESENT)
-				v->sptes[i] = spte;
-		}
+	if (!ktdp_kvm_read_root(v->tdp, v->vcpu, &root))
+		goto out_unlock;
+	ktdp_kvm_walk(v->tdp, &root, gfn, &walk);
+	if (walk.level != KTDP_LEVEL_4K)
+		goto out_unlock;
+	for (i = 0; i < nr; i++) {
+		spte = READ_ONCE(walk.sptep[i]);
+		if (spte & KTDP_SPTE_PRESENT)
+			v->sptes[i] = spte;
 	}
+out_unlock:
 	rcu_read_unlock();
 }
 

@@ -266,12 +266,17 @@ bool kmod_is_stopped(int kmod, int stop, unsigned int ms)
 	return false;
 }
 
+unsigned int kmod_passes(int kmod, int stop)
+{
+	return kmod_stop_do(kmod, stop, KTDP_TEST_STOP_LOOK).hits;
+}
+
 bool kmod_has_passed(int kmod, int stop, unsigned int nr, unsigned int ms)
 {
 	uint64_t end = sys_now() + ms;
 
 	do {
-		if (kmod_stop_do(kmod, stop, KTDP_TEST_STOP_LOOK).hits >= nr)
+		if (kmod_passes(kmod, stop) >= nr)
 			return true;
 		usleep(1000);
 	} while (sys_now() < end);

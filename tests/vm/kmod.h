@@ -87,6 +87,8 @@ struct kmod_point {
 void kmod_stop(int kmod, int stop, const struct kmod_point *at, pid_t tid);
 /* It is held, within @ms. */
 bool kmod_is_stopped(int kmod, int stop, unsigned int ms);
+/* How often it has come by. */
+unsigned int kmod_passes(int kmod, int stop);
 /* It has come by at least @nr times, within @ms. */
 bool kmod_has_passed(int kmod, int stop, unsigned int nr, unsigned int ms);
 /* Let it go; false if that came too late, or nobody was held. */

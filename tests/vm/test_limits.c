@@ -23,6 +23,7 @@
 #define SLACK		(128 * (long)PAGE_4K)	/* that counters may lag behind */
 #define FULL_TABLES	(2 + PAGE_1G / PAGE_2M)	/* with those above */
 #define SIZE		(16 * PAGE_2M)
+#define SEED_SIZE	(128 * PAGE_2M)
 #define PATIENCE	60000
 #define FDS		1000
 #define FLOOD		3000
@@ -356,6 +357,40 @@ static void test_adversary(void)
 	end();
 }
 
+/*
+ * KVM's mmu_lock, for write, is what a vCPU's fault waits for: to copy what KVM
+ * has mapped takes it seldom, however much that is.
+ */
+static void test_seed_lock(void)
+{
+	static const struct kmod_point write_lock = {
+		.symbol = "rt_write_lock|_raw_write_lock",
+		.skip = KMOD_COUNT_ONLY,
+	};
+	const unsigned int windows = SEED_SIZE / PAGE_2M;
+	unsigned int taken;
+	int tdp;
+
+	kmod = kmod_open();
+	vm_open(&bed.vm);
+	vm_add_vcpu(&bed.vm);
+	mem_repeated(&mem, SEED_SIZE);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	is(guest_touch(&bed.vm, GPA, SEED_SIZE), 0, "the guest has %u windows",
+	   windows);
+	kmod_stop(kmod, 0, &write_lock, gettid());
+	tdp = must(ktdp_create(bed.vm.fd, 0));
+	taken = kmod_passes(kmod, 0);
+	kmod_unstop(kmod, 0);
+	ok(ktdp_stats(tdp).seeded >= SEED_SIZE / PAGE_4K, "all are copied");
+	ok(taken <= 1 + windows / 16, "a lock was taken for write %u times", taken);
+	ok(ktdp_stats(tdp).pool_pages <= 8, "the tables in reserve are few");
+	close(tdp);
+	close(kmod);
+	vm_close(&bed.vm);
+	mem_free(&mem);
+}
+
 /* Somebody who asks for all at once, and is killed. */
 
 static int ask_prefault(void)
@@ -482,6 +517,7 @@ static const struct tap_case cases[] = {
 	{ "fds", test_fds },
 	{ "flood", test_flood },
 	{ "adversary", test_adversary },
+	{ "seed_lock", test_seed_lock },
 	{ "kill", test_kill },
 };
 
