@@ -8,19 +8,26 @@
  * on them (kprobes can be switched off through debugfs, and a table would go
  * stale unnoticed).  What is optional is a probe on a tracepoint.
  *
- * All are armed while there is an exported TDP, and cost nothing otherwise.
- * Handlers run in KVM's context, possibly with preemption off: they do not
- * sleep.
+ * All are armed while there is an exported TDP, and some seconds longer; otherwise
+ * they cost nothing.  To arm one takes ftrace millions of instructions, and to
+ * disarm it waits, with a lock held, for all tasks to have scheduled (RCU Tasks):
+ * seconds on a busy machine, and the next creation would wait as long.  So where
+ * creations follow each other neither is done for each.
+ *
+ * Handlers run in KVM's context, possibly with preemption off: they do not sleep.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
+#include <linux/workqueue.h>
 
 #include "compat/ftrace.h"
+#include "compat/workqueue.h"
 #include "eager.h"
 #include "hooks.h"
 #include "kvm.h"
@@ -42,6 +49,10 @@ struct ktdp_hook {
 
 static DEFINE_MUTEX(ktdp_hooks_lock);
 static unsigned int ktdp_hooks_users;	/* ktdp_hooks_lock */
+static bool ktdp_hooks_stuck;		/* ktdp_hooks_lock: not disarmed, not pinned */
+
+/* How long they stay armed without a user. */
+#define KTDP_HOOKS_LINGER	(10 * HZ)
 
 /*
  * kvm_arch_flush_shadow_memslot(kvm, slot): the slot is invalid, all SRCU
@@ -168,20 +179,32 @@ static void ktdp_hook_disarm(struct ktdp_hook *hook)
 	else
 		ret = unregister_ftrace_function(&hook->ops);
 	/* If ftrace has shut itself down, the call sites stay. */
-	if (WARN_ON_ONCE(ret))
-		__module_get(THIS_MODULE);
+	if (WARN_ON_ONCE(ret) && !try_module_get(THIS_MODULE))
+		ktdp_hooks_stuck = true;
 	hook->armed = false;
 }
 
-static void ktdp_hooks_disarm(void)
+/*
+ * Without users.  One that comes meanwhile waits for one of them to be disarmed,
+ * and arms again what was.
+ */
+static void ktdp_hooks_idle(struct work_struct *work)
 {
 	struct ktdp_hook *hook;
 
-	lockdep_assert_held(&ktdp_hooks_lock);
-	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++)
-		ktdp_hook_disarm(hook);
-	/* As unregister_ftrace_function() does for its own. */
-	tracepoint_synchronize_unregister();
+	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
+		mutex_lock(&ktdp_hooks_lock);
+		if (!ktdp_hooks_users)
+			ktdp_hook_disarm(hook);
+		mutex_unlock(&ktdp_hooks_lock);
+	}
+}
+
+static DECLARE_DELAYED_WORK(ktdp_hooks_idle_work, ktdp_hooks_idle);
+
+static void ktdp_hooks_disarm_later(void)
+{
+	mod_delayed_work(system_dfl_wq, &ktdp_hooks_idle_work, KTDP_HOOKS_LINGER);
 }
 
 static int ktdp_hook_arm(struct ktdp_hook *hook)
@@ -189,7 +212,11 @@ static int ktdp_hook_arm(struct ktdp_hook *hook)
 	int ret;
 
 	hook->refused = false;
-	if (hook->wanted && !READ_ONCE(*hook->wanted))
+	if (hook->wanted && !READ_ONCE(*hook->wanted)) {
+		ktdp_hook_disarm(hook);
+		return 0;
+	}
+	if (hook->armed)
 		return 0;
 	if (!hook->probe)
 		ret = register_ftrace_function(&hook->ops);
@@ -209,6 +236,7 @@ static int ktdp_hook_arm(struct ktdp_hook *hook)
 	return ret && ret != -ENOMEM ? -EBUSY : ret;
 }
 
+/* Some may be armed still. */
 static int ktdp_hooks_arm(void)
 {
 	struct ktdp_hook *hook;
@@ -218,7 +246,7 @@ static int ktdp_hooks_arm(void)
 	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
 		ret = ktdp_hook_arm(hook);
 		if (ret) {
-			ktdp_hooks_disarm();
+			ktdp_hooks_disarm_later();
 			return ret;
 		}
 	}
@@ -229,13 +257,15 @@ static int ktdp_hooks_arm(void)
  * ktdp_hooks_get() - arm the hooks for one more user
  *
  * Context: process context.
- * Return: 0; -EBUSY a hook cannot be armed; -ENOMEM.
+ * Return: 0; -EBUSY a hook cannot be armed; -ENOMEM; -EINTR fatal signal.
  */
 int ktdp_hooks_get(void)
 {
 	int ret = 0;
 
-	mutex_lock(&ktdp_hooks_lock);
+	/* Held while hooks are disarmed, see above. */
+	if (mutex_lock_killable(&ktdp_hooks_lock))
+		return -EINTR;
 	if (!ktdp_hooks_users)
 		ret = ktdp_hooks_arm();
 	if (!ret)
@@ -244,12 +274,11 @@ int ktdp_hooks_get(void)
 	return ret;
 }
 
-/* When this returns to the last user, no handler runs. */
 void ktdp_hooks_put(void)
 {
 	mutex_lock(&ktdp_hooks_lock);
 	if (!--ktdp_hooks_users)
-		ktdp_hooks_disarm();
+		ktdp_hooks_disarm_later();
 	mutex_unlock(&ktdp_hooks_lock);
 }
 
@@ -313,7 +342,7 @@ static int __init ktdp_hook_find_function(struct ktdp_hook *hook)
 	return -ENOENT;
 }
 
-void ktdp_hooks_exit(void)
+static void ktdp_hooks_free(void)
 {
 	struct ktdp_hook *hook;
 
@@ -321,6 +350,19 @@ void ktdp_hooks_exit(void)
 		if (!hook->probe)
 			ftrace_free_filter(&hook->ops);
 	}
+}
+
+/* When this returns, no handler runs. */
+void ktdp_hooks_exit(void)
+{
+	cancel_delayed_work_sync(&ktdp_hooks_idle_work);
+	ktdp_hooks_idle(NULL);
+	/* As unregister_ftrace_function() does for its own. */
+	tracepoint_synchronize_unregister();
+	/* A module cannot refuse to go; but the text that is called must not. */
+	while (ktdp_hooks_stuck)
+		ssleep(1);
+	ktdp_hooks_free();
 }
 
 /* Find every function and tracepoint, arm none. */
@@ -335,7 +377,7 @@ int __init ktdp_hooks_init(void)
 	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
 		ret = hook->probe ? 0 : ktdp_hook_find_function(hook);
 		if (ret) {
-			ktdp_hooks_exit();
+			ktdp_hooks_free();
 			return ret;
 		}
 	}

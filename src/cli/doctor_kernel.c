@@ -134,7 +134,7 @@ void check_hooks(struct doctor *d)
 		found(d, WRONG, "kernel.ftrace_enabled=0\nsysctl kernel.ftrace_enabled=1, and look for it in /etc/sysctl.d");
 	else if (machine_find("/sys/kernel/tracing/enabled_functions",
 			      "ktdp_hook_", line))
-		found(d, GOOD, "kernel.ftrace_enabled=%s, armed: there is a TDP fd",
+		found(d, GOOD, "kernel.ftrace_enabled=%s, armed: there is a TDP fd, or was some seconds ago",
 		      enabled);
 	else
 		found(d, GOOD, "kernel.ftrace_enabled=%s", enabled);

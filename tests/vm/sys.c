@@ -69,6 +69,17 @@ bool sys_has_ftrace_switch(void)
 	return ret != -EOPNOTSUPP;
 }
 
+int sys_ftrace_off(void)
+{
+	uint64_t until = sys_now() + 60000;
+	int ret;
+
+	do {
+		ret = sys_write(SYS_FTRACE, "0");
+	} while (ret == -EBUSY && sys_now() < until && !usleep(20000));
+	return ret;
+}
+
 int sys_hugepages(size_t page, size_t nr)
 {
 	char dir[64], path[128], text[32];

@@ -23,6 +23,12 @@ bool sys_kernel_from(unsigned int major, unsigned int minor);
 #define SYS_FTRACE	"/proc/sys/kernel/ftrace_enabled"
 bool sys_has_ftrace_switch(void);
 
+/*
+ * Switch it off, when the hooks have gone that were armed for the last TDP fd: they
+ * go some seconds after it.  0 or -errno.
+ */
+int sys_ftrace_off(void);
+
 /* At least @nr free huge pages of @page bytes; -ENOMEM if there are not. */
 int sys_hugepages(size_t page, size_t nr);
 

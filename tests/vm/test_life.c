@@ -462,7 +462,7 @@ static void test_ftrace(void)
 	}
 	close_dma();
 	close_tdp();
-	is(sys_write(SYS_FTRACE, "0"), 0, "hooks not in use can");
+	is(sys_ftrace_off(), 0, "hooks not in use can");
 	is(ktdp_create(bed.vm.fd, 0), -EBUSY, "then there is no TDP fd");
 	is(sys_write(SYS_FTRACE, "1"), 0, "switched on again");
 	bed.tdp = ktdp_create(bed.vm.fd, 0);

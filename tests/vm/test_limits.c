@@ -23,6 +23,7 @@
 #define SLACK		(128 * (long)PAGE_4K)	/* that counters may lag behind */
 #define FULL_TABLES	(2 + PAGE_1G / PAGE_2M)	/* with those above */
 #define SIZE		(16 * PAGE_2M)
+#define ROUNDS		20
 #define SEED_SIZE	(128 * PAGE_2M)
 #define PATIENCE	60000
 #define FDS		1000
@@ -303,7 +304,7 @@ static void test_flood(void)
 	close(kmod);
 	if (!sys_has_ftrace_switch())
 		return;
-	must(sys_write(SYS_FTRACE, "0"));
+	must(sys_ftrace_off());
 	vm_open(&bed.vm);
 	check_flood("no hooks", export_unhooked, FLOOD / 10, false);
 	vm_close(&bed.vm);
@@ -355,6 +356,33 @@ static void test_adversary(void)
 	ok(longest < 20000, "within a bounded time");
 	is(ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_W), 0, "and afterwards all is well");
 	end();
+}
+
+/*
+ * To export and stop, again and again: the hooks, each of which takes a grace period
+ * of RCU Tasks to disarm, are not armed anew each time.
+ */
+static void test_rearm(void)
+{
+	static const struct kmod_point disarm = {
+		.symbol = "synchronize_rcu_tasks",
+		.skip = KMOD_COUNT_ONLY,
+	};
+	unsigned int times;
+	int i;
+
+	kmod = kmod_open();
+	vm_open(&bed.vm);
+	kmod_stop(kmod, 0, &disarm, 0);
+	for (i = 0; i < ROUNDS; i++)
+		close(must(ktdp_create(bed.vm.fd, 0)));
+	times = kmod_passes(kmod, 0);
+	/* A round may take longer than they stay armed. */
+	ok(times < ROUNDS, "%d times exported: %u hooks disarmed", ROUNDS, times);
+	ok(kmod_has_passed(kmod, 0, times + 3, PATIENCE), "they are, afterwards");
+	kmod_unstop(kmod, 0);
+	close(kmod);
+	vm_close(&bed.vm);
 }
 
 /*
@@ -517,6 +545,7 @@ static const struct tap_case cases[] = {
 	{ "fds", test_fds },
 	{ "flood", test_flood },
 	{ "adversary", test_adversary },
+	{ "rearm", test_rearm },
 	{ "seed_lock", test_seed_lock },
 	{ "kill", test_kill },
 };

@@ -199,7 +199,6 @@ static void test_create_dead(void)
 static void test_create_ftrace(void)
 {
 	bool has_switch = sys_has_ftrace_switch();
-	int ret, tries = 200;
 
 	uapi_open(&u);
 	is(sys_write(SYS_FTRACE, "0"), has_switch ? -EBUSY : -EOPNOTSUPP,
@@ -210,10 +209,7 @@ static void test_create_ftrace(void)
 	}
 	close(u.tdp);
 	u.tdp = -1;
-	/* Hooks are let go after the last fd, but not within close(). */
-	while ((ret = sys_write(SYS_FTRACE, "0")) == -EBUSY && tries--)
-		usleep(10000);
-	is(ret, 0, "ftrace off");
+	is(sys_ftrace_off(), 0, "ftrace off");
 	is(create(u.vm.fd, 0), -EBUSY, "hooks cannot be armed");
 	is(sys_write(SYS_FTRACE, "1"), 0, "ftrace on");
 	is(create(u.vm.fd, 0), 0, "create");
