@@ -5,14 +5,17 @@
  */
 #include <linux/capability.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "bed.h"
+#include "klog.h"
 #include "sys.h"
 #include "vmm.h"
 
@@ -514,6 +517,48 @@ static void test_unload(void)
 	end();
 }
 
+static bool has_debugfs(int vm_fd)
+{
+	char path[80];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d", getpid(), vm_fd);
+	return !access(path, F_OK);
+}
+
+/*
+ * KVM names a VM's directory by the number of its fd, and removes it with the VM,
+ * which a TDP fd keeps.  So one with the same number, made meanwhile, has none.
+ */
+static void test_debugfs(void)
+{
+	int klog = klog_open(), vm, tdp;
+
+	begin();
+	ok(has_debugfs(bed.vm.fd), "a VM has a directory in debugfs");
+	close_vcpu();
+	close_vm();
+	ok(has_debugfs(bed.vm.fd), "which stays as long as its TDP fd");
+	vm = must(ioctl(bed.vm.kvm, KVM_CREATE_VM, 0));
+	is(vm, bed.vm.fd, "another VM has the same number");
+	is(klog_count(klog, "debugfs: duplicate directory"), 1,
+	   "and no directory, as KVM says");
+	tdp = ktdp_create(vm, 0);
+	ok(tdp >= 0, "it can be exported");
+	close(tdp);
+	close(vm);
+	ok(has_debugfs(bed.vm.fd), "the directory is the first one's");
+	close_dma();
+	close_tdp();
+	ok(!has_debugfs(bed.vm.fd), "and goes with its TDP fd");
+	vm = must(ioctl(bed.vm.kvm, KVM_CREATE_VM, 0));
+	ok(has_debugfs(vm), "the next VM has one again");
+	close(vm);
+	close(klog);
+	close(bed.vm.kvm);
+	mem_free(&bed.vm.boot);
+	mem_free(&mem);
+}
+
 static const struct tap_case cases[] = {
 	{ "orders", test_orders },
 	{ "share", test_share },
@@ -528,6 +573,7 @@ static const struct tap_case cases[] = {
 	{ "exec", test_exec },
 	{ "random_kill", test_random_kill },
 	{ "ftrace", test_ftrace },
+	{ "debugfs", test_debugfs },
 	{ "unload", test_unload },
 };
 

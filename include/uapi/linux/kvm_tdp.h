@@ -51,6 +51,9 @@
  *
  * All TDP fds of one VM and @as_id share one table.  The fd keeps the VM's
  * kernel object alive, not its memory; it may be passed to other processes.
+ * With that object stays its directory in debugfs: a VM that the process creates
+ * meanwhile with the same fd number gets none, and KVM logs "debugfs: duplicate
+ * directory".
  *
  * Returns 0, or -1 with errno
  *  - EBADF: @vm_fd is not open.
