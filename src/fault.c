@@ -90,15 +90,17 @@ static noinline int ktdp_fault_in(struct ktdp_fault *f)
 		return -EINTR;
 	vma = vma_lookup(mm, f->hva);
 	ret = ktdp_fault_check_vma(f, vma);
-	/* A handler may take its time with each page, and the slot go meanwhile. */
-	if (!ret)
+	if (!ret) {
+		f->nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
+		/* A handler takes its time with each page, the slot may go meanwhile. */
 		ret = get_user_pages_remote(mm, f->hva,
 					    userfaultfd_armed(vma) ? 1 : f->nr,
 					    flags, NULL, &locked);
+	}
 	if (locked)
 		mmap_read_unlock(mm);
 	if (ret < 0)
-		return ret == -ERESTARTSYS ? -EINTR : ret;
+		return fatal_signal_pending(current) ? -EINTR : ret;
 	return 0;
 }
 
@@ -143,7 +145,7 @@ static void ktdp_fault_pfns_shadow_stack(struct ktdp_fault *f)
 /*
  * Find the pages that are there, from the first on.
  * Return: 0; -ENODATA the first is not there with the access asked for; -EFAULT
- * it is what no device may have; -EINTR.
+ * HMM calls it an error, though GUP did not; -EINTR.
  */
 static int ktdp_fault_pfns(struct ktdp_fault *f)
 {
@@ -168,7 +170,8 @@ static int ktdp_fault_pfns(struct ktdp_fault *f)
 
 	found = ktdp_fault_pfns_found(f);
 	if (!found)
-		return f->pfns[0] & HMM_PFN_ERROR ? -EFAULT : -ENODATA;
+		return f->faulted_in && (f->pfns[0] & HMM_PFN_ERROR) ?
+		       -EFAULT : -ENODATA;
 	f->nr = found;
 	return 0;
 }
@@ -425,6 +428,8 @@ static int ktdp_fault_retry(struct ktdp_fault *f)
 			ret = ktdp_fault_pause(f);
 			if (ret)
 				return ret;
+			/* Take less time, there may be a better chance. */
+			f->nr = max(f->nr / 2, 1UL);
 			break;
 		default:
 			if (f->nr == 1)

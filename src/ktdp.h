@@ -43,7 +43,13 @@ enum ktdp_eager {
 	KTDP_EAGER_NR
 };
 
-/* Pieces of 2M of the VMM's address space with the same number modulo this. */
+/* Pieces of the VMM's address space with the same number modulo KTDP_HVA_WINDOWS. */
+struct ktdp_hva_window {
+	unsigned int busy;	/* mirror.lock: invalidations begun, not ended */
+	unsigned long seq;	/* mirror.lock: ended */
+};
+
+#define KTDP_HVA_SIZES		3
 #define KTDP_HVA_WINDOWS	64
 
 /* What ktdp_notifier_retry() compares. */
@@ -69,10 +75,7 @@ struct kvm_exported_tdp {
 
 	/* The retry protocol, see notifier.c. */
 	struct mmu_notifier mn;
-	struct {
-		unsigned int busy;	/* mirror.lock: begun, not ended */
-		unsigned long seq;	/* mirror.lock: ended */
-	} hva_windows[KTDP_HVA_WINDOWS];
+	struct ktdp_hva_window hva_windows[KTDP_HVA_SIZES][KTDP_HVA_WINDOWS];
 	unsigned long seq;		/* mirror.lock: ended, anywhere */
 	struct mmu_interval_notifier hmm;	/* constant, never inserted: what
 						 * hmm_range_fault() takes the mm from

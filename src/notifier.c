@@ -17,7 +17,8 @@
  * the new page.
  *
  * The counters are kept by window so that a fault waits for no invalidation but
- * those of its own memory: a VMM may unmap something all the time.
+ * those of its own memory: a VMM may unmap something all the time.  A range of
+ * many windows is counted in larger ones, and a fault looks at all sizes.
  */
 
 #include <linux/sched/mm.h>
@@ -25,32 +26,50 @@
 
 #include "kvm.h"
 
-static unsigned int ktdp_hva_window(unsigned long hva)
-{
-	return (hva >> PMD_SHIFT) % KTDP_HVA_WINDOWS;
-}
+/* Windows of 2M, of 1G, and one that has all. */
+static const unsigned int ktdp_hva_shifts[KTDP_HVA_SIZES] = {
+	PMD_SHIFT, PUD_SHIFT, BITS_PER_LONG - 1,
+};
 
-/* How many windows the counters of [@start, @end) are in; each of them once. */
-static unsigned int ktdp_hva_windows(unsigned long start, unsigned long end)
+/* How many windows of a size [@start, @end) is in; of each number, one. */
+static unsigned int ktdp_hva_windows(unsigned int shift, unsigned long start,
+				     unsigned long end)
 {
-	return min(((end - 1) >> PMD_SHIFT) - (start >> PMD_SHIFT) + 1,
+	return min(((end - 1) >> shift) - (start >> shift) + 1,
 		   (unsigned long)KTDP_HVA_WINDOWS);
 }
 
-#define for_each_hva_window(_w, _nr, _start, _end)			\
-	for (_nr = ktdp_hva_windows(_start, _end), _w = ktdp_hva_window(_start); \
-	     _nr; _nr--, _w = (_w + 1) % KTDP_HVA_WINDOWS)
+/* The smallest windows of which few are enough. */
+static unsigned int ktdp_hva_size(unsigned long start, unsigned long end)
+{
+	unsigned int size = 0;
+
+	while (ktdp_hva_windows(ktdp_hva_shifts[size], start, end) ==
+	       KTDP_HVA_WINDOWS)
+		size++;
+	return size;
+}
+
+#define for_each_hva_window(_tdp, _window, _nr, _size, _start, _end)	\
+	for (_nr = 0;							\
+	     _nr < ktdp_hva_windows(ktdp_hva_shifts[_size], _start, _end) && \
+	     (_window = &(_tdp)->hva_windows[_size]			\
+		[((_start >> ktdp_hva_shifts[_size]) + _nr) % KTDP_HVA_WINDOWS]); \
+	     _nr++)
 
 /* Is the host invalidating something in [@start, @end), or in a window of it? */
 bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end)
 {
-	unsigned int w, nr;
+	const struct ktdp_hva_window *window;
+	unsigned int size, nr;
 
 	lockdep_assert_held(&tdp->mirror.lock);
-	for_each_hva_window(w, nr, start, end) {
-		if (tdp->hva_windows[w].busy)
-			return true;
+	for (size = 0; size < KTDP_HVA_SIZES; size++) {
+		for_each_hva_window(tdp, window, nr, size, start, end) {
+			if (window->busy)
+				return true;
+		}
 	}
 	return false;
 }
@@ -58,12 +77,15 @@ bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 static unsigned long ktdp_notifier_seq(const struct kvm_exported_tdp *tdp,
 				       unsigned long start, unsigned long end)
 {
+	const struct ktdp_hva_window *window;
 	unsigned long seq = 0;
-	unsigned int w, nr;
+	unsigned int size, nr;
 
 	/* Acquire: what is looked up later is not older. */
-	for_each_hva_window(w, nr, start, end)
-		seq += smp_load_acquire(&tdp->hva_windows[w].seq);
+	for (size = 0; size < KTDP_HVA_SIZES; size++) {
+		for_each_hva_window(tdp, window, nr, size, start, end)
+			seq += smp_load_acquire(&window->seq);
+	}
 	return seq;
 }
 
@@ -98,11 +120,12 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
-	unsigned int w, nr;
+	unsigned int size = ktdp_hva_size(range->start, range->end), nr;
+	struct ktdp_hva_window *window;
 
 	raw_spin_lock(&tdp->mirror.lock);
-	for_each_hva_window(w, nr, range->start, range->end)
-		tdp->hva_windows[w].busy++;
+	for_each_hva_window(tdp, window, nr, size, range->start, range->end)
+		window->busy++;
 	raw_spin_unlock(&tdp->mirror.lock);
 
 	ktdp_kvm_walk_hva_range(tdp, range->start, range->end,
@@ -115,14 +138,15 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
-	unsigned int w, nr;
+	unsigned int size = ktdp_hva_size(range->start, range->end), nr;
+	struct ktdp_hva_window *window;
 
 	raw_spin_lock(&tdp->mirror.lock);
 	WRITE_ONCE(tdp->seq, tdp->seq + 1);
-	for_each_hva_window(w, nr, range->start, range->end) {
-		WRITE_ONCE(tdp->hva_windows[w].seq, tdp->hva_windows[w].seq + 1);
-		if (!WARN_ON_ONCE(!tdp->hva_windows[w].busy))
-			tdp->hva_windows[w].busy--;
+	for_each_hva_window(tdp, window, nr, size, range->start, range->end) {
+		WRITE_ONCE(window->seq, window->seq + 1);
+		if (!WARN_ON_ONCE(!window->busy))
+			window->busy--;
 	}
 	raw_spin_unlock(&tdp->mirror.lock);
 }
