@@ -150,6 +150,21 @@ static u32 ktdp_ept_capabilities(void)
 	return rdmsr_safe(MSR_IA32_VMX_EPT_VPID_CAP, &cap, &vpid_cap) ? 0 : cap;
 }
 
+/*
+ * KVM uses the fifth level for vCPUs that have the address bits for it.  Without
+ * a vCPU that may yet be one.
+ */
+static int ktdp_ept_level(struct kvm *kvm, u32 cap)
+{
+	bool high = !atomic_read(&kvm->online_vcpus);
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		high |= vcpu->arch.maxphyaddr > 48;
+	return high && (cap & VMX_EPT_PAGE_WALK_5_BIT) ? 5 : 4;
+}
+
 static int ktdp_ept_max_leaf_level(u32 cap)
 {
 	if (cap & VMX_EPT_1GB_PAGE_BIT)
@@ -201,10 +216,9 @@ int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
 		return 0;
 	}
 	if (ktdp_module_param_bool("kvm_intel", "ept") == 1) {
-		/* KVM uses the fifth level for guests that have the address bits. */
 		cap = ktdp_ept_capabilities();
 		ktdp_fmt_ept_init(fmt, KVM_TDP_TYPE_EPT,
-				  cap & VMX_EPT_PAGE_WALK_5_BIT ? 5 : 4,
+				  ktdp_ept_level(kvm, cap),
 				  ktdp_ept_max_leaf_level(cap), phys_bits);
 		return 0;
 	}
@@ -365,26 +379,35 @@ bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm)
 				   ktdp_module_param_bool("kvm", "tdp_mmu") == 1);
 }
 
-/* The root of a vCPU's table for L1, if that is one of this address space. */
-static hpa_t ktdp_kvm_root(const struct kvm_exported_tdp *tdp, int vcpu)
+/*
+ * The root of a vCPU's table for L1, if that is one of this address space.  The
+ * role is read once: KVM_SET_CPUID2 clears all of it, without mmu_lock, before
+ * the root goes.
+ */
+static struct ktdp_kvm_root ktdp_kvm_root(const struct kvm_exported_tdp *tdp,
+					  int vcpu)
 {
 	const struct kvm_mmu *mmu = &kvm_get_vcpu(tdp->kvm, vcpu)->arch.root_mmu;
+	union kvm_mmu_page_role role = {
+		.word = READ_ONCE(mmu->root_role.word),
+	};
+	struct ktdp_kvm_root root = { .hpa = INVALID_PAGE, .level = role.level };
 
-	if (!mmu->root_role.direct || mmu->root_role.smm != tdp->as_id)
-		return INVALID_PAGE;
-	return READ_ONCE(mmu->root.hpa);
+	if (role.direct && role.smm == tdp->as_id && role.level >= 4)
+		root.hpa = READ_ONCE(mmu->root.hpa);
+	return root;
 }
 
 /* Is it none of those that the vCPUs before have?  A hint: it may change. */
 bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu)
 {
-	hpa_t root = ktdp_kvm_root(tdp, vcpu);
+	hpa_t hpa = ktdp_kvm_root(tdp, vcpu).hpa;
 
 	while (vcpu--) {
-		if (ktdp_kvm_root(tdp, vcpu) == root)
+		if (ktdp_kvm_root(tdp, vcpu).hpa == hpa)
 			return false;
 	}
-	return VALID_PAGE(root);
+	return VALID_PAGE(hpa);
 }
 
 /**
@@ -414,17 +437,45 @@ bool ktdp_kvm_read_root(const struct kvm_exported_tdp *tdp, int vcpu,
 
 	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "the root may be freed");
 	write_lock(&kvm->mmu_lock);
-	root->hpa = ktdp_kvm_root(tdp, vcpu);
-	root->level = kvm_get_vcpu(kvm, vcpu)->arch.root_mmu.root_role.level;
+	*root = ktdp_kvm_root(tdp, vcpu);
 	write_unlock(&kvm->mmu_lock);
 	return VALID_PAGE(root->hpa);
+}
+
+/**
+ * ktdp_kvm_root_has_aliases() - may an entry of KVM's be that of another gfn?
+ * @tdp: the exported TDP
+ * @root: a table of KVM's
+ *
+ * KVM takes memslots beyond the reach of its own table, and masks the index: the
+ * page of a fault there is mapped where that of a lower gfn is.  A slot is in the
+ * set before such an entry is made, and leaves it after it was zapped.
+ *
+ * Context: the caller holds kvm->srcu, and has read the entries in question.
+ */
+bool ktdp_kvm_root_has_aliases(const struct kvm_exported_tdp *tdp,
+			       const struct ktdp_kvm_root *root)
+{
+	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots;
+	struct rb_node *last;
+
+	/* Pairs with KVM's publishing the slots: entries first, slots then. */
+	smp_rmb();
+	slots = __kvm_memslots(tdp->kvm, tdp->as_id);
+	last = rb_last(&slots->gfn_tree);
+	if (!last)
+		return false;
+	slot = container_of(last, struct kvm_memory_slot,
+			    gfn_node[slots->node_idx]);
+	return slot->base_gfn + slot->npages > ktdp_gfn_end(root->level);
 }
 
 /**
  * ktdp_kvm_walk() - walk a table of the TDP MMU
  * @tdp: the exported TDP
  * @root: as ktdp_kvm_read_root() found it in the same RCU read section
- * @gfn: guest frame
+ * @gfn: guest frame, within the reach of @root
  * @walk: is set to the entry found; it is to be read where it counts
  *
  * Pages below the root are unlinked before they are given to RCU, so what is

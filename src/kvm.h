@@ -82,6 +82,8 @@ bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm);
 bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu);
 bool ktdp_kvm_read_root(const struct kvm_exported_tdp *tdp, int vcpu,
 			struct ktdp_kvm_root *root);
+bool ktdp_kvm_root_has_aliases(const struct kvm_exported_tdp *tdp,
+			       const struct ktdp_kvm_root *root);
 void ktdp_kvm_walk(const struct kvm_exported_tdp *tdp,
 		   const struct ktdp_kvm_root *root, u64 gfn,
 		   struct ktdp_spte_walk *walk);

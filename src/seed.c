@@ -41,10 +41,10 @@
 
 /*
  * The common case: writable, anonymous pages of the open window that have no
- * leaf yet.  Return: how many there are from @sptep on, now copied.
+ * leaf yet.  Return: how many there are from the first of @sptes on, now copied.
  */
 static unsigned int ktdp_seed_run(struct ktdp_mirror *mirror, u64 gfn,
-				  const u64 *sptep, unsigned int nr)
+				  const u64 *sptes, unsigned int nr)
 {
 	const u64 want = KTDP_SPTE_PRESENT | KTDP_SPTE_WRITABLE;
 	struct ktdp_table *table = mirror->hint;
@@ -53,7 +53,7 @@ static unsigned int ktdp_seed_run(struct ktdp_mirror *mirror, u64 gfn,
 	if (!ktdp_mirror_is_open(mirror, gfn) || !ktdp_mirror_can_fill())
 		return 0;
 	for (i = 0; i < nr; i++) {
-		u64 spte = READ_ONCE(sptep[i]);
+		u64 spte = sptes[i];
 		u64 hpa = ktdp_entry_hpa(&mirror->fmt, spte);
 
 		if (unlikely((spte & want) != want) ||
@@ -70,28 +70,28 @@ static unsigned int ktdp_seed_run(struct ktdp_mirror *mirror, u64 gfn,
  * slot logs.  Return: how many were copied.
  */
 static noinline __noclone unsigned int
-ktdp_seed_commit(struct kvm_exported_tdp *tdp, u64 gfn, const u64 *sptep,
-		 unsigned int nr, u64 mask)
+ktdp_seed_commit(struct kvm_exported_tdp *tdp, const struct ktdp_kvm_root *root,
+		 u64 gfn, const u64 *sptep, unsigned int nr, u64 mask)
 {
 	struct ktdp_mirror *mirror = &tdp->mirror;
-	unsigned int i = 0, copied = 0, run;
-	u64 spte;
+	unsigned int i, copied = 0, run;
+	u64 sptes[KTDP_SEED_BATCH];
 
 	raw_spin_lock(&mirror->lock);
-	while (i < nr) {
+	for (i = 0; i < nr; i++)
+		sptes[i] = READ_ONCE(sptep[i]) & mask;
+	if (ktdp_kvm_root_has_aliases(tdp, root))
+		nr = 0;
+	for (i = 0; i < nr; i++) {
 		run = 0;
 		if (mask & KTDP_SPTE_WRITABLE)
-			run = ktdp_seed_run(mirror, gfn + i, sptep + i, nr - i);
+			run = ktdp_seed_run(mirror, gfn + i, sptes + i, nr - i);
 		copied += run;
 		i += run;
-		if (i == nr)
-			break;
-		spte = READ_ONCE(sptep[i]) & mask;
-		if ((spte & KTDP_SPTE_PRESENT) &&
-		    ktdp_eager_copy(tdp, gfn + i, KTDP_LEVEL_4K, spte) ==
+		if (i < nr && (sptes[i] & KTDP_SPTE_PRESENT) &&
+		    ktdp_eager_copy(tdp, gfn + i, KTDP_LEVEL_4K, sptes[i]) ==
 		    KTDP_EAGER_FILLED)
 			copied++;
-		i++;
 	}
 	raw_spin_unlock(&mirror->lock);
 	return copied;
@@ -104,7 +104,8 @@ static u64 ktdp_seed_mask(const struct ktdp_slot *slot)
 }
 
 /* From @gfn on to the end of the table of 4K pages that has *@sptep. */
-static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
+static void ktdp_seed_window(struct kvm_exported_tdp *tdp,
+			     const struct ktdp_kvm_root *root, u64 gfn,
 			     const u64 *sptep)
 {
 	u64 end = (gfn | ktdp_level_mask(KTDP_LEVEL_2M)) + 1, nr, copied = 0;
@@ -116,23 +117,27 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 			continue;
 		nr = min3(end - gfn, slot.base_gfn + slot.npages - gfn,
 			  (u64)KTDP_SEED_BATCH);
-		copied += ktdp_seed_commit(tdp, gfn, sptep, nr,
+		copied += ktdp_seed_commit(tdp, root, gfn, sptep, nr,
 					   ktdp_seed_mask(&slot));
 	}
 	atomic64_add(copied, &tdp->stat.seeded);
 }
 
-static void ktdp_seed_huge(struct kvm_exported_tdp *tdp, u64 gfn, int level,
+static void ktdp_seed_huge(struct kvm_exported_tdp *tdp,
+			   const struct ktdp_kvm_root *root, u64 gfn, int level,
 			   const u64 *sptep)
 {
-	enum ktdp_eager result;
+	enum ktdp_eager result = KTDP_EAGER_BUSY;
 	struct ktdp_slot slot;
+	u64 spte;
 
 	if (ktdp_kvm_slot_locked(tdp, gfn, &slot))
 		return;
 	raw_spin_lock(&tdp->mirror.lock);
-	result = ktdp_eager_copy(tdp, gfn & ~ktdp_level_mask(level), level,
-				 READ_ONCE(*sptep) & ktdp_seed_mask(&slot));
+	spte = READ_ONCE(*sptep) & ktdp_seed_mask(&slot);
+	if (!ktdp_kvm_root_has_aliases(tdp, root))
+		result = ktdp_eager_copy(tdp, gfn & ~ktdp_level_mask(level),
+					 level, spte);
 	raw_spin_unlock(&tdp->mirror.lock);
 	if (result == KTDP_EAGER_FILLED)
 		atomic64_add(ktdp_level_pages(level), &tdp->stat.seeded);
@@ -151,10 +156,10 @@ static u64 ktdp_seed_step(struct kvm_exported_tdp *tdp,
 	idx = srcu_read_lock(&tdp->kvm->srcu);
 	ktdp_kvm_walk(tdp, root, gfn, &walk);
 	if (walk.level == KTDP_LEVEL_4K) {
-		ktdp_seed_window(tdp, gfn, walk.sptep);
+		ktdp_seed_window(tdp, root, gfn, walk.sptep);
 		walk.level = KTDP_LEVEL_2M;
 	} else if (walk.level <= tdp->mirror.fmt.max_leaf_level) {
-		ktdp_seed_huge(tdp, gfn, walk.level, walk.sptep);
+		ktdp_seed_huge(tdp, root, gfn, walk.level, walk.sptep);
 	}
 	srcu_read_unlock(&tdp->kvm->srcu, idx);
 	return (gfn | ktdp_level_mask(walk.level)) + 1;
@@ -171,9 +176,10 @@ static u64 ktdp_seed_steps(struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
 	unsigned int steps = 0;
 
 	rcu_read_lock();
-	if (!ktdp_kvm_read_root(tdp, vcpu, &root))
+	if (!ktdp_kvm_read_root(tdp, vcpu, &root) ||
+	    gfn >= ktdp_gfn_end(root.level))
 		gfn = end;
-	while (gfn < end && steps++ < KTDP_SEED_STEPS && !need_resched() &&
+	while (gfn < min(end, ktdp_gfn_end(root.level)) && steps++ < KTDP_SEED_STEPS && !need_resched() &&
 	       ktdp_pool_is_enough(tdp))
 		gfn = ktdp_seed_step(tdp, &root, gfn);
 	rcu_read_unlock();

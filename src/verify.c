@@ -43,7 +43,8 @@ struct ktdp_verify {
 	int vcpu;		/* whose table of KVM's is looked at; -1: none */
 	u64 leaves[KTDP_MAX_LEAF_LEVEL];	/* looked at */
 	unsigned long pfns[KTDP_ENTRIES];	/* of a window, from HMM */
-	u64 sptes[KTDP_ENTRIES];		/* of the window, KVM's for 4K pages */
+	u64 sptes[KTDP_ENTRIES];		/* of the window, KVM's */
+	int spte_level;
 };
 
 /* What one look at a page found. */
@@ -74,19 +75,39 @@ static bool ktdp_verify_reserved(const struct ktdp_mirror *mirror, u64 gfn)
 	}
 }
 
-/* Context: RCU read section. */
-static u64 ktdp_verify_spte(const struct ktdp_verify *v, u64 gfn, int *level)
+/*
+ * Up to @nr leaves of KVM's table, from @gfn on; 0 where there is none.  Where a
+ * larger one is, that is all of them.  Return: their level.
+ */
+static int ktdp_verify_read_sptes(const struct ktdp_verify *v, u64 gfn,
+				  u64 *sptes, unsigned int nr)
 {
-	struct ktdp_spte_walk walk;
+	struct kvm *kvm = v->tdp->kvm;
+	struct ktdp_spte_walk walk = { .level = KTDP_LEVEL_4K };
 	struct ktdp_kvm_root root;
+	unsigned int i;
+	int idx;
 	u64 spte;
 
-	if (v->vcpu < 0 || !ktdp_kvm_read_root(v->tdp, v->vcpu, &root))
-		return 0;
-	ktdp_kvm_walk(v->tdp, &root, gfn, &walk);
-	spte = READ_ONCE(*walk.sptep);
-	*level = walk.level;
-	return ktdp_spte_is_leaf(spte, walk.level) ? spte : 0;
+	memset(sptes, 0, nr * sizeof(*sptes));
+	if (v->vcpu < 0)
+		return walk.level;
+	idx = srcu_read_lock(&kvm->srcu);
+	rcu_read_lock();
+	if (ktdp_kvm_read_root(v->tdp, v->vcpu, &root) &&
+	    gfn < ktdp_gfn_end(root.level)) {
+		ktdp_kvm_walk(v->tdp, &root, gfn, &walk);
+		for (i = 0; i < nr; i++) {
+			spte = READ_ONCE(walk.sptep[walk.level == 1 ? i : 0]);
+			if (ktdp_spte_is_leaf(spte, walk.level))
+				sptes[i] = spte;
+		}
+		if (ktdp_kvm_root_has_aliases(v->tdp, &root))
+			memset(sptes, 0, nr * sizeof(*sptes));
+	}
+	rcu_read_unlock();
+	srcu_read_unlock(&kvm->srcu, idx);
+	return walk.level;
 }
 
 static int ktdp_verify_lock(const struct ktdp_verify *v, struct mm_struct *mm)
@@ -155,8 +176,8 @@ static int ktdp_verify_look(const struct ktdp_verify *v, u64 gfn,
 	rcu_read_lock();
 	ktdp_mirror_walk(&tdp->mirror, gfn, &page->walk);
 	page->reserved = ktdp_verify_reserved(&tdp->mirror, gfn);
-	page->spte = ktdp_verify_spte(v, gfn, &page->spte_level);
 	rcu_read_unlock();
+	page->spte_level = ktdp_verify_read_sptes(v, gfn, &page->spte, 1);
 	page->hmm_pfn = 0;
 	if (page->slot_error)
 		return 0;
@@ -275,7 +296,7 @@ static bool ktdp_verify_agrees(const struct ktdp_verify *v,
 
 	return ktdp_slot_covers(slot, walk->gfn & ~mask, mask + 1) &&
 	       ktdp_verify_host_agrees(v, walk, hmm_pfn) &&
-	       ktdp_verify_kvm_agrees(v, walk, spte, KTDP_LEVEL_4K) &&
+	       ktdp_verify_kvm_agrees(v, walk, spte, v->spte_level) &&
 	       !(writable && (!(hmm_pfn & HMM_PFN_WRITE) ||
 			      ktdp_slot_is_readonly(slot) ||
 			      ktdp_slot_is_logged(slot)));
@@ -302,38 +323,12 @@ static int ktdp_verify_leaf(struct ktdp_verify *v, const struct ktdp_slot *slot,
 	return min(ret, 0);
 }
 
-static void ktdp_verify_read_sptes(struct ktdp_verify *v, u64 gfn,
-				   unsigned int nr)
-{
-	struct ktdp_spte_walk walk;
-	struct ktdp_kvm_root root;
-	unsigned int i;
-	u64 spte;
-
-	memset(v->sptes, 0, sizeof(v->sptes));
-	if (v->vcpu < 0)
-		return;
-	rcu_read_lock();
-	if (!ktdp_kvm_read_root(v->tdp, v->vcpu, &root))
-		goto out_unlock;
-	ktdp_kvm_walk(v->tdp, &root, gfn, &walk);
-	if (walk.level != KTDP_LEVEL_4K)
-		goto out_unlock;
-	for (i = 0; i < nr; i++) {
-		spte = READ_ONCE(walk.sptep[i]);
-		if (spte & KTDP_SPTE_PRESENT)
-			v->sptes[i] = spte;
-	}
-out_unlock:
-	rcu_read_unlock();
-}
-
 /* What all pages of a window are held against.  0, or -EINTR. */
 static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
 			       struct ktdp_slot *slot)
 {
 	memset(v->pfns, 0, sizeof(v->pfns));
-	ktdp_verify_read_sptes(v, gfn, *nr);
+	v->spte_level = ktdp_verify_read_sptes(v, gfn, v->sptes, *nr);
 	if (ktdp_kvm_slot(v->tdp, gfn, slot)) {
 		/* Whatever is mapped there is looked at alone. */
 		memset(slot, 0, sizeof(*slot));
