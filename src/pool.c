@@ -152,6 +152,8 @@ int ktdp_pool_init(struct kvm_exported_tdp *tdp)
 	mirror->root = ktdp_mirror_pool_get(mirror);
 	raw_spin_unlock(&mirror->lock);
 	mirror->root->level = mirror->fmt.level;
+	/* The root came out of the reserve: refill it, as far as memory allows. */
+	__ktdp_pool_topup(tdp, KTDP_POOL_TARGET);
 	return 0;
 }
 

@@ -452,6 +452,22 @@ static void test_windows(void)
 	end();
 }
 
+/*
+ * The guest's code and what it touches first are far apart, and the worker may not
+ * have run in between.
+ */
+static void test_reserve(void)
+{
+	struct kvm_tdp_info info;
+
+	title = "reserve";
+	bed_open(&bed);
+	must(ktdp_info(bed.tdp, &info));
+	ok(ktdp_stats(bed.tdp).pool_pages >= 2 * (info.level - 1),
+	   T("tables for two pages with nothing in common but the root"));
+	bed_close(&bed);
+}
+
 /* The switch counts when the first TDP fd is created. */
 static void test_switch(void)
 {
@@ -499,6 +515,7 @@ static const struct tap_case cases[] = {
 	{ "guest_memfd", test_guest_memfd },
 	{ "private_slots", test_private_slots },
 	{ "windows", test_windows },
+	{ "reserve", test_reserve },
 	{ "switch", test_switch },
 };
 
