@@ -55,6 +55,21 @@ unsigned long ktdp_exports_try_each(ktdp_export_fn fn, unsigned long nr)
 	return done;
 }
 
+/*
+ * ktdp_hooks_lost has been set: nothing is mapped any more, and nothing will be.
+ * No TDP is added to the list after this.
+ */
+void ktdp_exports_stop(void)
+{
+	struct kvm_exported_tdp *tdp;
+	int i;
+
+	mutex_lock(&ktdp_exports_lock);
+	hash_for_each(ktdp_exports, i, tdp, node)
+		ktdp_notifier_stop(tdp);
+	mutex_unlock(&ktdp_exports_lock);
+}
+
 typedef void (*ktdp_mirror_op)(struct ktdp_mirror *mirror, u64 start, u64 end,
 			       struct ktdp_zap *zap);
 
@@ -260,6 +275,8 @@ static struct kvm_exported_tdp *ktdp_export_share(struct kvm *kvm, u32 as_id)
 	struct kvm_exported_tdp *tdp;
 
 	lockdep_assert_held(&ktdp_exports_lock);
+	if (READ_ONCE(ktdp_hooks_lost))
+		return ERR_PTR(-ENOTRECOVERABLE);
 	tdp = ktdp_export_find_rcu(kvm, as_id);
 	if (!tdp)
 		return NULL;
@@ -281,13 +298,14 @@ static struct kvm_exported_tdp *ktdp_export_share(struct kvm *kvm, u32 as_id)
  *
  * Context: process context, may sleep.
  * Return: the TDP with one user more, or ERR_PTR: -ENOMEM, -ENODEV the mm is
- * exiting, -EOPNOTSUPP, -EBUSY as ktdp_hooks_get(), -EINTR and -ERESTARTNOINTR
- * as ktdp_notifier_register().
+ * exiting, -EOPNOTSUPP, -EBUSY as ktdp_hooks_get(), -ENOTRECOVERABLE if
+ * ktdp_hooks_look(), -EINTR and -ERESTARTNOINTR as ktdp_notifier_register().
  */
 struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id)
 {
 	struct kvm_exported_tdp *tdp, *new;
 
+	ktdp_hooks_look();
 	mutex_lock(&ktdp_exports_lock);
 	tdp = ktdp_export_share(kvm, as_id);
 	mutex_unlock(&ktdp_exports_lock);

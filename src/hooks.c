@@ -167,6 +167,44 @@ static struct ktdp_hook ktdp_hooks[] = {
 
 #define KTDP_HOOKS_END	(ktdp_hooks + ARRAY_SIZE(ktdp_hooks))
 
+bool ktdp_hooks_lost __read_mostly;
+
+/**
+ * ktdp_hooks_look() - has ftrace shut itself down?
+ *
+ * It does so, for good, when it finds its records in disorder (ftrace_kill()).
+ * Call sites stay as they are then, and mostly go on to call; but nobody knows
+ * which do.  Nobody is told either, so it is asked: before a TDP fd is made, and
+ * once a second while there is one.
+ *
+ * Context: process context.
+ * Return: whether it has; once true, always true.
+ */
+bool ktdp_hooks_look(void)
+{
+	struct ftrace_ops *ops = &ktdp_hooks[KTDP_HOOK_FLUSH_SLOT].ops;
+
+	/*
+	 * Take address 0 out of a filter, which is in none: -EINVAL, and nothing is
+	 * changed.  -ENODEV, which is looked at first, means that ftrace is off.
+	 */
+	if (!READ_ONCE(ktdp_hooks_lost) &&
+	    ftrace_set_filter_ip(ops, 0, 1, 0) == -ENODEV &&
+	    !xchg(&ktdp_hooks_lost, true))
+		pr_err("ftrace has shut itself down: TDP fds are of no use until the next boot\n");
+	return READ_ONCE(ktdp_hooks_lost);
+}
+
+static void ktdp_hooks_watch(struct work_struct *work)
+{
+	if (ktdp_hooks_look())
+		ktdp_exports_stop();
+	else
+		queue_delayed_work(system_dfl_wq, to_delayed_work(work), HZ);
+}
+
+static DECLARE_DELAYED_WORK(ktdp_hooks_watcher, ktdp_hooks_watch);
+
 static void ktdp_hook_disarm(struct ktdp_hook *hook)
 {
 	int ret;
@@ -178,9 +216,12 @@ static void ktdp_hook_disarm(struct ktdp_hook *hook)
 						  NULL);
 	else
 		ret = unregister_ftrace_function(&hook->ops);
-	/* If ftrace has shut itself down, the call sites stay. */
-	if (WARN_ON_ONCE(ret) && !try_module_get(THIS_MODULE))
-		ktdp_hooks_stuck = true;
+	/* The call sites stay, and so has the module. */
+	if (ret) {
+		WARN_ON_ONCE(!ktdp_hooks_look());
+		if (!try_module_get(THIS_MODULE))
+			ktdp_hooks_stuck = true;
+	}
 	hook->armed = false;
 }
 
@@ -268,8 +309,8 @@ int ktdp_hooks_get(void)
 		return -EINTR;
 	if (!ktdp_hooks_users)
 		ret = ktdp_hooks_arm();
-	if (!ret)
-		ktdp_hooks_users++;
+	if (!ret && !ktdp_hooks_users++)
+		queue_delayed_work(system_dfl_wq, &ktdp_hooks_watcher, HZ);
 	mutex_unlock(&ktdp_hooks_lock);
 	return ret;
 }
@@ -277,8 +318,10 @@ int ktdp_hooks_get(void)
 void ktdp_hooks_put(void)
 {
 	mutex_lock(&ktdp_hooks_lock);
-	if (!--ktdp_hooks_users)
+	if (!--ktdp_hooks_users) {
+		cancel_delayed_work_sync(&ktdp_hooks_watcher);
 		ktdp_hooks_disarm_later();
+	}
 	mutex_unlock(&ktdp_hooks_lock);
 }
 

@@ -9,5 +9,9 @@ void ktdp_hooks_exit(void);
 int ktdp_hooks_get(void);
 void ktdp_hooks_put(void);
 u32 ktdp_hooks_eager(void);
+bool ktdp_hooks_look(void);
+
+/* As ktdp_hooks_look() found it last. */
+extern bool ktdp_hooks_lost;
 
 #endif /* _KTDP_HOOKS_H */

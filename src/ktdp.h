@@ -7,7 +7,9 @@
  *
  * Lock order, outermost first:
  *
- *	ktdp_exports_lock; ktdp_hooks_lock; tdp->importers_lock (alone)
+ *	ktdp_hooks_lock (waits for a work item that takes the next)
+ *	  ktdp_exports_lock
+ *	tdp->importers_lock (alone)
  *	kvm->slots_lock
  *	  mmap_lock of the VM's mm
  *	    kvm->srcu (read side; KVM takes it outside of mmap_lock too: no
@@ -127,6 +129,7 @@ struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id);
 typedef unsigned long (*ktdp_export_fn)(struct kvm_exported_tdp *tdp,
 					unsigned long nr);
 unsigned long ktdp_exports_try_each(ktdp_export_fn fn, unsigned long nr);
+void ktdp_exports_stop(void);
 
 /* shrink.c */
 int ktdp_shrink_init(void);
@@ -185,6 +188,7 @@ int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map);
 /* notifier.c */
 int ktdp_notifier_register(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp);
+void ktdp_notifier_stop(struct kvm_exported_tdp *tdp);
 bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end);
 void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,

@@ -157,6 +157,15 @@ static void ktdp_notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	ktdp_export_zap_all(container_of(mn, struct kvm_exported_tdp, mn));
 }
 
+/* As if the host took everything back and never came to the end of it. */
+void ktdp_notifier_stop(struct kvm_exported_tdp *tdp)
+{
+	const struct mmu_notifier_range all = { .end = ULONG_MAX };
+
+	ktdp_notifier_start(&tdp->mn, &all);
+	ktdp_export_zap_all(tdp);
+}
+
 static const struct mmu_notifier_ops ktdp_notifier_ops = {
 	.invalidate_range_start = ktdp_notifier_start,
 	.invalidate_range_end = ktdp_notifier_end,

@@ -10,6 +10,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "hooks.h"
 #include "ioctl.h"
 #include "ktdp.h"
 
@@ -38,6 +39,8 @@ static int ktdp_op_fault(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm,
 	/* Only compared: the importer's pointer may be stale. */
 	if (!mm || mm != ktdp_mm(tdp))
 		return -EINVAL;
+	if (READ_ONCE(ktdp_hooks_lost))
+		return -ENOTRECOVERABLE;
 	return ktdp_fault(tdp, gfn, type.write);
 }
 
@@ -97,6 +100,8 @@ static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
 	if (arg->flags || arg->pad || !arg->access || (arg->access & ~known) ||
 	    !ktdp_range_ok(arg->gpa, arg->length))
 		return -EINVAL;
+	if (READ_ONCE(ktdp_hooks_lost))
+		return -ENOTRECOVERABLE;
 	ret = ktdp_prefault(ktdp_call_tdp(call), arg);
 	return ktdp_ioctl_reply(call) ?: ret;
 }

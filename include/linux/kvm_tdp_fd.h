@@ -104,7 +104,9 @@ struct kvm_tdp_fault_type {
  *	-EBUSY a write to a slot that logs dirty pages, in a VM that has a
  *	dirty ring, or may still get one (it has no vCPU);
  *	-EHWPOISON the page is poisoned; -ENOMEM; -EINTR fatal signal;
- *	-EAGAIN the time bound for retries is spent, try again later.
+ *	-EAGAIN the time bound for retries is spent, try again later;
+ *	-ENOTRECOVERABLE KVM can no longer be followed (ftrace has shut itself
+ *	down): everything has been invalidated, and nothing will be mapped.
  * @get_metadata: A pointer to struct kvm_exported_tdp_meta_vmx or _svm, told
  *	apart by their first member (asm/kvm_exported_tdp.h), or an ERR_PTR.
  *	Constant, and valid until the last put.  Any context.

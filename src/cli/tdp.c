@@ -27,6 +27,8 @@ const char *fault_strerror(int err)
 		return "the VM belongs to another process than the one given";
 	case EPERM:
 		return "the VM's process is exiting";
+	case ENOTRECOVERABLE:
+		return "the kernel's ftrace has shut itself down, see dmesg; reboot";
 	case EAGAIN:
 		return "the host keeps changing the range; try again";
 	}

@@ -171,6 +171,8 @@ const char *create_strerror(int err)
 		return "the VM is going away";
 	case EBUSY:
 		return "the hooks into KVM cannot be armed: is kernel.ftrace_enabled 0?";
+	case ENOTRECOVERABLE:
+		return "the kernel's ftrace has shut itself down, see dmesg; reboot";
 	case EINVAL:
 		return "the VM has no such address space, or the module is older than this program";
 	}

@@ -64,6 +64,10 @@
  *    kernel log has the reason.
  *  - ENODEV: the VM, or the process it belongs to, is going away.
  *  - EBUSY: the hooks into KVM cannot be armed (kernel.ftrace_enabled is 0).
+ *  - ENOTRECOVERABLE: ftrace, which the hooks are, has shut itself down after a
+ *    bug in the kernel; the kernel log has it.  Only a reboot helps.  All tables
+ *    are empty then and stay so: within a second importers are told, and fault
+ *    and prefault answer the same.
  *  - EINTR: a fatal signal is pending.
  *  - ENOMEM, EMFILE, ENFILE.
  *
@@ -149,6 +153,7 @@ struct kvm_tdp_info {
  *  - EPERM: the VM's process is exiting.
  *  - EINTR: a fatal signal is pending.
  *  - EAGAIN: the host keeps invalidating the range; try again.
+ *  - ENOTRECOVERABLE: as KVM_CREATE_TDP_FD.
  *  - ENOMEM.
  */
 struct kvm_tdp_prefault {
