@@ -115,19 +115,25 @@ static void ktdp_notifier_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
 	ktdp_export_zap(tdp, start, end);
 }
 
+static void ktdp_notifier_begin(struct kvm_exported_tdp *tdp,
+				unsigned long start, unsigned long end)
+{
+	unsigned int size = ktdp_hva_size(start, end), nr;
+	struct ktdp_hva_window *window;
+
+	raw_spin_lock(&tdp->mirror.lock);
+	for_each_hva_window(tdp, window, nr, size, start, end)
+		window->busy++;
+	raw_spin_unlock(&tdp->mirror.lock);
+}
+
 static int ktdp_notifier_start(struct mmu_notifier *mn,
 			       const struct mmu_notifier_range *range)
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
-	unsigned int size = ktdp_hva_size(range->start, range->end), nr;
-	struct ktdp_hva_window *window;
 
-	raw_spin_lock(&tdp->mirror.lock);
-	for_each_hva_window(tdp, window, nr, size, range->start, range->end)
-		window->busy++;
-	raw_spin_unlock(&tdp->mirror.lock);
-
+	ktdp_notifier_begin(tdp, range->start, range->end);
 	ktdp_kvm_walk_hva_range(tdp, range->start, range->end,
 				ktdp_notifier_zap);
 	return 0;
@@ -160,9 +166,7 @@ static void ktdp_notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
 /* As if the host took everything back and never came to the end of it. */
 void ktdp_notifier_stop(struct kvm_exported_tdp *tdp)
 {
-	const struct mmu_notifier_range all = { .end = ULONG_MAX };
-
-	ktdp_notifier_start(&tdp->mn, &all);
+	ktdp_notifier_begin(tdp, 0, ULONG_MAX);
 	ktdp_export_zap_all(tdp);
 }
 
