@@ -299,6 +299,7 @@ static void test_move(void)
 static void test_straddle(void)
 {
 	uint64_t low = VM_HIGH - PAGE_2M, high = VM_HIGH + PAGE_2M / 2, some;
+	struct kvm_tdp_stats got;
 	struct told told;
 
 	begin_size("straddle", low, 2 * PAGE_2M);
@@ -318,8 +319,11 @@ static void test_straddle(void)
 	before = ktdp_stats(bed.tdp);
 	is(guest_fill(&bed.vm, VM_HIGH - SIZE, SIZE, GEN(1)), 0, T("guest writes within"));
 	is(guest_fill(&bed.vm, high, SIZE, GEN(1)), 0, T("and beyond"));
-	is(since().eager_filled, PAGES, T("of that enters what is within"));
-	is(since().eager_no_slot, PAGES, T("the rest is left out"));
+	got = since();
+	/* Any may be dropped, on a busy machine. */
+	is(got.eager_filled + got.eager_contended + got.eager_no_pool, PAGES,
+	   T("of that enters what is within"));
+	is(got.eager_no_slot, PAGES, T("the rest is left out"));
 	is(dma_check(bed.dma, VM_HIGH - SIZE, SIZE, GEN(1)), 0, T("engine reads it"));
 	check_refused(high, SIZE);
 	is(slot_set(low, LOG), 0, T("log on"));
