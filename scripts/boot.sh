@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034 # what the scripts use
-# What vm and bochs have in common: their options, and how a run is judged. Sourced
-# after lib.sh by a script that has boot(), which leaves console.log and out.log in
-# $logs, and returns what timeout(1) does.
+# What vm and bochs have in common: their options, and how a run is watched and
+# judged. Sourced after lib.sh by a script that has boot(), which becomes the
+# emulator by exec, and leaves console.log and out.log in $logs.
 
 kernel='' initrd='' name=vm logs='' smp=1 mem=2G append='' timeout=300
+
+# Seconds: how often watch() looks, until an emulator that does nothing has hung, and
+# until a VM that waits and says nothing is given up. (tests/watch has no patience.)
+read -r watch_step watch_hung watch_quiet <<<"${KTDP_WATCH:-5 30 120}"
 
 usage() { sed -n '3,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2; exit 2; }
 
@@ -31,40 +35,110 @@ boot_prepare() {
 	mkdir -p "$logs"
 	nonce=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
 	args="loglevel=5 panic=-1 oops=panic mitigations=off slab_nomerge"
-	# On a busy machine no tick may come in the moment in which the kernel waits
-	# for one.
-	args+=" rcupdate.rcu_cpu_stall_timeout=60 no_timer_check ktdp.nonce=$nonce $append"
+	# The kernel takes time for progress, and on a busy machine may not have a tick in
+	# the moment in which it waits for one.
+	args+=" rcupdate.rcu_cpu_stall_timeout=300 watchdog_thresh=60"
+	args+=" sysctl.kernel.hung_task_timeout_secs=600 no_timer_check"
+	args+=" ktdp.nonce=$nonce $append"
 }
 
 reached_init() { grep -q 'KTDP-INIT' "$logs/console.log"; }
+
+# Of the emulator, in milliseconds: how long it has run, and how long it has run or
+# waited for a CPU of this machine; and whether it does either now.
+spent() {
+	cat /proc/"$emulator"/task/*/{schedstat,stat} | awk '
+		NF == 3 { ran += $1; wanted += $1 + $2; next }
+		{ sub(/.*\) /, ""); now = now || $1 == "R" }
+		END { printf "%d %d %d\n", ran / 1e6, wanted / 1e6, now }'
+}
+
+said() { cat "$logs/console.log" "$logs/out.log" | wc -c; }
+beats() { wc -c <"$logs/heart.log"; }
+
+# Look after the emulator, and kill it if it has hung, if the VM waits in vain, or at
+# the end of its time, which is CPU time: how much of that it gets in a second is up
+# to the machine. Leave the reason in $logs/killed.
+watch() {
+	local hung=0 quiet=0 why=''
+	local ran wanted now said beats was_wanted=0 was_said=0 was_beats=0
+	while [ -z "$why" ]; do
+		sleep $watch_step
+		[ -d "/proc/$emulator" ] || return 0
+		read -r ran wanted now < <(spent)
+		said=$(said)
+		beats=$(beats)
+		hung=$((hung + watch_step))
+		quiet=$((quiet + watch_step))
+		# A VM with nothing to do takes 1 % of a CPU, and on a busy machine waits
+		# ten times as long for it.
+		[ "$said" = "$was_said" ] && [ "$now" = 0 ] &&
+			[ $((wanted - was_wanted)) -lt $((watch_step * 200)) ] || hung=0 quiet=0
+		[ "$beats" = "$was_beats" ] || hung=0
+		was_wanted=$wanted was_said=$said was_beats=$beats
+		if [ $hung -ge $watch_hung ]; then
+			why=hung
+		elif [ $quiet -ge $watch_quiet ]; then
+			why=quiet
+		elif [ "$ran" -ge $((timeout * 1000)) ]; then
+			why=late
+		fi
+	done
+	echo $why >"$logs/killed"
+	kill -KILL "$emulator" || rm "$logs/killed"	# it has just ended
+}
+
+emulator='' watcher=''
+stop_emulator() {
+	[ -n "$emulator" ] || return 0
+	kill -KILL $emulator $watcher || true
+	wait $emulator $watcher || true
+} 2>/dev/null
+trap stop_emulator EXIT
+trap 'exit 130' INT TERM
 
 boot_once() {
 	local status=0
 	: >"$logs/console.log"
 	: >"$logs/out.log"
-	boot "$@" </dev/null >"$logs/emulator.log" 2>&1 || status=$?
+	: >"$logs/heart.log"
+	rm -f "$logs/killed"
+	boot "$@" </dev/null >"$logs/emulator.log" 2>&1 &
+	emulator=$!
+	watch </dev/null >/dev/null 2>&1 &
+	watcher=$!
+	wait $emulator 2>/dev/null || status=$?
+	stop_emulator
 	sed -i 's/\r*$//' "$logs/console.log" "$logs/out.log"
 	return $status
 }
 
+killed_as() { [ "$(cat "$logs/killed" 2>/dev/null)" = "$1" ]; }
+
 # boot_judged ARGUMENT-OF-BOOT...: print the directory with the logs, and end with
-# the verdict as exit status.
+# the verdict as exit status. An emulator that hangs is started again, once; the file
+# $logs/restarted says so.
 boot_judged() {
 	local status=0
+	rm -f "$logs/restarted"
 	boot_once "$@" || status=$?
-	if ! reached_init; then
-		log "RETRY: $name did not get as far as init (exit $status); its end was:"
-		tail -n 5 "$logs/console.log" "$logs/emulator.log" >&2
+	if killed_as hung; then
+		log "$name: the emulator hung, and is started again; the VM's last lines:"
+		tail -qn 5 "$logs/console.log" "$logs/out.log" >&2
+		echo "$name: the emulator hung" >"$logs/restarted"
 		status=0
 		boot_once "$@" || status=$?
 	fi
 
 	echo "$logs"
-	reached_init || { log "$name: no kernel log"; exit 1; }
-	if [ $status = 124 ] || [ $status = 137 ]; then
-		log "$name: no end after $timeout s"
-		exit 124
-	fi
+	reached_init || log "$name: no kernel log"
+	case $(cat "$logs/killed" 2>/dev/null) in
+	hung) log "$name: the emulator hung, twice" ;;
+	quiet) log "$name: the VM waits and says nothing, for $watch_quiet s" ;;
+	late) log "$name: no end after $timeout s of CPU time" ;;
+	esac
+	[ ! -e "$logs/killed" ] || exit 124
+	reached_init || exit 1
 	if awk -f "$KTDP_TOP/scripts/kernel-log.awk" "$logs/console.log" |
 		grep -n -F -f "$KTDP_TOP/scripts/kernel-log-bad" >"$logs/bad.log"; then
 		log "$name: the kernel log has:"

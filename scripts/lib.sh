@@ -164,8 +164,8 @@ dkms_conf() { sed -n "s/^$1=\"\(.*\)\"/\1/p" "$KTDP_TOP/dkms.conf"; }
 random_seed() { od -An -N4 -tu4 /dev/urandom | tr -d ' '; }
 
 # vm_figures NAME VM-TEST-ARGUMENT...: run scripts/vm-test; of what the program NAME
-# said print its figures and remarks, and then the result. The status is that of
-# vm-test.
+# said print its figures and remarks, and then the result, with whether the emulator
+# was started again. The status is that of vm-test.
 vm_figures() {
 	local name=$1 status=0 logs
 	shift
