@@ -8,8 +8,25 @@
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
+#include <linux/timekeeping.h>
 
 #include "ktdp_test.h"
+
+/*
+ * How long something is held at most: ten seconds, in steps of which each makes this
+ * CPU run.  The clock alone goes on while the emulator of a busy machine does not, and
+ * udelay() may be far too short there.
+ */
+#define TEST_HOLD_STEPS	1000000
+#define TEST_STEP_NS	10000
+
+static inline void test_hold_step(void)
+{
+	u64 end = ktime_get_ns() + TEST_STEP_NS;
+
+	while (ktime_get_ns() < end)
+		cpu_relax();
+}
 
 /**
  * struct test_importer - an ops table and what was called through it

@@ -12,7 +12,6 @@
 
 #include "helper.h"
 
-#define HOLD_NS_MAX	(10 * NSEC_PER_SEC)
 #define UNREGISTER_NS	(100 * NSEC_PER_MSEC)
 
 static struct kvm_tdp_importer_ops no_callback;
@@ -50,10 +49,9 @@ static void importer_record(struct test_importer *imp,
 	raw_spin_unlock(&imp->lock);
 }
 
-/* The end is set first, so that a callback never spins without one. */
 static void importer_hold(struct test_importer *imp)
 {
-	atomic64_set(&imp->release_ns, ktime_get_ns() + HOLD_NS_MAX);
+	atomic64_set(&imp->release_ns, S64_MAX);
 	atomic_set(&imp->hold, 1);
 }
 
@@ -64,8 +62,10 @@ static void importer_release(struct test_importer *imp, u64 delay_ns)
 
 static void importer_spin(struct test_importer *imp)
 {
-	while (ktime_get_ns() < atomic64_read(&imp->release_ns))
-		cpu_relax();
+	unsigned int steps = TEST_HOLD_STEPS;
+
+	while (steps-- && ktime_get_ns() < atomic64_read(&imp->release_ns))
+		test_hold_step();
 }
 
 static void importer_invalidate(void *data, unsigned long start,

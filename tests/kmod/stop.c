@@ -8,25 +8,23 @@
 #include <linux/ptrace.h>
 #include <linux/sched.h>
 #include <linux/string.h>
-#include <linux/timekeeping.h>
 
 #include "helper.h"
 
-#define HOLD_NS_MAX	(10 * NSEC_PER_SEC)
 #define MAX_RETURNS	8	/* threads inside of a function at once */
 
 /* Preemption is off, interrupts are on. */
 static void stop_hold(struct test_stop *stop)
 {
-	u64 end = ktime_get_ns() + HOLD_NS_MAX;
+	unsigned int steps = TEST_HOLD_STEPS;
 
 	atomic_set(&stop->state, KTDP_TEST_HELD);
 	while (!READ_ONCE(stop->released)) {
-		if (ktime_get_ns() >= end) {
+		if (!steps--) {
 			atomic_set(&stop->state, KTDP_TEST_LAPSED);
 			return;
 		}
-		cpu_relax();
+		test_hold_step();
 	}
 	atomic_set(&stop->state, KTDP_TEST_GONE);
 }

@@ -2,9 +2,9 @@
 #include "actor.h"
 
 #include <sched.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "sys.h"
 #include "tap.h"
 
 void actor_bind(int cpu)
@@ -66,13 +66,11 @@ bool actor_is_busy(struct actor *actor, unsigned int ms)
 
 int actor_end(struct actor *actor)
 {
-	struct timespec end;
+	unsigned int ms = ACTOR_PATIENCE;
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += ACTOR_PATIENCE / 1000;
 	/* Nothing can be torn down under a thread that hangs. */
-	while (sem_timedwait(&actor->done, &end))
-		if (errno != EINTR)
+	while (sem_trywait(&actor->done))
+		if (!sys_step(&ms))
 			bail("a thread hangs");
 	return actor->ret;
 }

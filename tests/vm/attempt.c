@@ -2,8 +2,8 @@
 #include "attempt.h"
 
 #include <stdint.h>
-#include <time.h>
 
+#include "sys.h"
 #include "tap.h"
 
 static void *attempt_thread(void *arg)
@@ -22,13 +22,12 @@ void attempt_begin(struct attempt *attempt, int (*run)(void))
 
 int attempt_end(struct attempt *attempt)
 {
-	struct timespec end;
+	unsigned int ms = ATTEMPT_PATIENCE;
 	void *ret;
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += ATTEMPT_PATIENCE / 1000;
 	/* Nothing can be torn down under a thread that hangs. */
-	if (pthread_timedjoin_np(attempt->thread, &ret, &end))
-		bail("a fault hangs");
+	while (pthread_tryjoin_np(attempt->thread, &ret))
+		if (!sys_step(&ms))
+			bail("a fault hangs");
 	return (intptr_t)ret;
 }

@@ -254,15 +254,13 @@ void kmod_stop(int kmod, int stop, const struct kmod_point *at, pid_t tid)
 
 bool kmod_is_stopped(int kmod, int stop, unsigned int ms)
 {
-	uint64_t end = sys_now() + ms;
 	unsigned int state;
 
 	do {
 		state = kmod_stop_do(kmod, stop, KTDP_TEST_STOP_LOOK).state;
 		if (state == KTDP_TEST_HELD)
 			return true;
-		usleep(1000);
-	} while (state == KTDP_TEST_AWAITED && sys_now() < end);
+	} while (state == KTDP_TEST_AWAITED && sys_step(&ms));
 	return false;
 }
 
@@ -273,13 +271,10 @@ unsigned int kmod_passes(int kmod, int stop)
 
 bool kmod_has_passed(int kmod, int stop, unsigned int nr, unsigned int ms)
 {
-	uint64_t end = sys_now() + ms;
-
 	do {
 		if (kmod_passes(kmod, stop) >= nr)
 			return true;
-		usleep(1000);
-	} while (sys_now() < end);
+	} while (sys_step(&ms));
 	return false;
 }
 

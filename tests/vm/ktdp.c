@@ -160,15 +160,13 @@ bool ktdp_absent(int tdp, uint64_t gpa, uint64_t size)
 
 bool ktdp_empties(int tdp, unsigned int ms)
 {
-	uint64_t end = sys_now() + ms;
 	struct kvm_tdp_stats stats;
 
 	do {
 		stats = ktdp_stats(tdp);
 		if (!(stats.leaves[0] | stats.leaves[1] | stats.leaves[2]))
 			return ktdp_absent(tdp, 0, WHOLE_SPACE);
-		usleep(10000);
-	} while (sys_now() < end);
+	} while (sys_step(&ms));
 	return ktdp_absent(tdp, 0, WHOLE_SPACE);
 }
 

@@ -16,7 +16,6 @@
 #include "tap.h"
 
 #define QEMU_PATIENCE	600000	/* ms; a debug kernel is slow */
-#define QEMU_POLL	20000	/* us */
 
 #define MONITOR		"/tmp/qemu.sock"
 #define CONSOLE		"/tmp/guest.log"
@@ -64,26 +63,25 @@ static void qemu_exec(unsigned int vcpus)
 	_exit(127);
 }
 
-/* Once more round a loop that waits for QEMU, which has time until @end. */
-static void qemu_be_patient(struct qemu *qemu, uint64_t end)
+/* Once more round a loop that waits for QEMU, in steps of sys_step(). */
+static void qemu_be_patient(struct qemu *qemu, unsigned int *ms)
 {
 	int status;
 
 	if (waitpid(qemu->pid, &status, WNOHANG))
 		qemu_bail("it has ended");
-	if (sys_now() >= end)
+	if (!sys_step(ms))
 		qemu_bail("no patience left");
-	usleep(QEMU_POLL);
 }
 
 static void qemu_connect(struct qemu *qemu)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = MONITOR };
-	uint64_t end = sys_now() + QEMU_PATIENCE;
+	unsigned int ms = QEMU_PATIENCE;
 
 	qemu->monitor = must(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	while (connect(qemu->monitor, (struct sockaddr *)&addr, sizeof(addr)))
-		qemu_be_patient(qemu, end);
+		qemu_be_patient(qemu, &ms);
 }
 
 /* QMP talks in lines; no line here is long. */
@@ -192,8 +190,8 @@ bool qemu_has_printed(const char *line)
 
 void qemu_wait_for(struct qemu *qemu, const char *line)
 {
-	uint64_t end = sys_now() + QEMU_PATIENCE;
+	unsigned int ms = QEMU_PATIENCE;
 
 	while (!qemu_has_printed(line))
-		qemu_be_patient(qemu, end);
+		qemu_be_patient(qemu, &ms);
 }

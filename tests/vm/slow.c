@@ -164,13 +164,9 @@ void slow_hold(struct slow *slow)
 
 bool slow_is_waiting(struct slow *slow, unsigned int ms)
 {
-	uint64_t end = sys_now() + ms;
-
-	while (!__atomic_load_n(&slow->held, __ATOMIC_ACQUIRE)) {
-		if (sys_now() >= end)
+	while (!__atomic_load_n(&slow->held, __ATOMIC_ACQUIRE))
+		if (!sys_step(&ms))
 			return false;
-		usleep(1000);
-	}
 	return true;
 }
 

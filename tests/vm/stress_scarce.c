@@ -19,7 +19,7 @@
 #define SWAP_ENOUGH	(16UL << 10)	/* kB of it: the host reclaims */
 #define PREFER_WRITER	PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP
 #define PATIENCE	2000		/* ms */
-#define HOG_PATIENCE	60000		/* ms; all others are slow meanwhile */
+#define HOG_PATIENCE	600000		/* ms; all others are slow meanwhile */
 #define CHUNK		(4UL << 20)
 #define GROUP		"/sys/fs/cgroup/scarce"
 #define GROUP_LIMIT	"16777216"
@@ -128,11 +128,12 @@ static bool process_ended(pid_t pid)
 
 static bool process_ends(pid_t pid)
 {
-	uint64_t end = sys_now() + PATIENCE;
+	unsigned int ms = PATIENCE;
 
-	while (!process_ended(pid) && sys_now() < end)
-		usleep(2000);
-	return process_ended(pid);
+	while (!process_ended(pid))
+		if (!sys_step(&ms))
+			return false;
+	return true;
 }
 
 /* Swap is never all that is wanted: the hog goes on until it is stopped. */

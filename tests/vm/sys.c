@@ -224,20 +224,23 @@ uint64_t sys_now(void)
 	return now.tv_sec * 1000ULL + now.tv_nsec / 1000000;
 }
 
+bool sys_step(unsigned int *ms)
+{
+	if (!*ms)
+		return false;
+	--*ms;
+	usleep(1000);
+	return true;
+}
+
 int sys_wait(pid_t pid, unsigned int ms)
 {
-	uint64_t end = sys_now() + ms;
-	pid_t ret;
 	int status;
 
-	for (;;) {
-		ret = must(waitpid(pid, &status, WNOHANG));
-		if (ret == pid)
-			return status;
-		if (sys_now() >= end)
+	while (must(waitpid(pid, &status, WNOHANG)) != pid)
+		if (!sys_step(&ms))
 			return -ETIMEDOUT;
-		usleep(2000);
-	}
+	return status;
 }
 
 int sys_wait_exit(pid_t pid, unsigned int ms)

@@ -49,7 +49,14 @@ void *sys_shared(size_t size);
 /* Milliseconds of a clock that only goes on. */
 uint64_t sys_now(void);
 
-/* Wait at most @ms for the child; its wait status, or -ETIMEDOUT. */
+/*
+ * Sleep for one of at most @ms milliseconds; false if none is left.  What may hang is
+ * waited for in such steps: the clock goes on while the emulator of a busy machine
+ * does not.
+ */
+bool sys_step(unsigned int *ms);
+
+/* Wait at most @ms (see sys_step) for the child; its wait status, or -ETIMEDOUT. */
 int sys_wait(pid_t pid, unsigned int ms);
 
 /* The child's exit status (-ETIMEDOUT, -ECHILD if a signal ended it). */

@@ -174,14 +174,14 @@ static void test_private_file(void)
 
 static bool ksm_merges(void)
 {
-	uint64_t until = sys_now() + 10000;
+	unsigned int ms = 10000;
 
 	must(madvise(mem.hva, LITTLE, MADV_MERGEABLE));
 	if (sys_write(KSM "sleep_millisecs", "1") ||
 	    sys_write(KSM "pages_to_scan", "1000") || sys_write(KSM "run", "1"))
 		bail("no KSM");
-	while (mem_hpa(mem.hva) != mem_hpa(mem.hva + PAGE_4K) && sys_now() < until)
-		usleep(10000);
+	while (mem_hpa(mem.hva) != mem_hpa(mem.hva + PAGE_4K) && sys_step(&ms))
+		;
 	sys_write(KSM "run", "0");
 	return mem_hpa(mem.hva) == mem_hpa(mem.hva + PAGE_4K);
 }

@@ -215,10 +215,8 @@ static void shake(size_t offset)
 
 static bool is_filled(unsigned int ms)
 {
-	uint64_t until = sys_now() + ms;
-
-	while (!ktdp_stats(bed.tdp).eager_filled && sys_now() < until)
-		usleep(1000);
+	while (!ktdp_stats(bed.tdp).eager_filled && sys_step(&ms))
+		;
 	return ktdp_stats(bed.tdp).eager_filled;
 }
 

@@ -236,14 +236,14 @@ static void *drop_page_thread(void *arg)
 /* Begin an invalidation of @page whose callback spins until it is released. */
 static pthread_t start_slow_callback(unsigned int page)
 {
-	uint64_t end = sys_now() + 5000;
+	unsigned int ms = 5000;
 	pthread_t thread;
 
 	kmod_hold(kmod, 0);
 	if (pthread_create(&thread, NULL, drop_page_thread,
 			   (void *)(uintptr_t)page))
 		bail("no thread");
-	while (!kmod_running(kmod, 0) && sys_now() < end)
+	while (!kmod_running(kmod, 0) && sys_step(&ms))
 		;
 	return thread;
 }

@@ -366,11 +366,11 @@ static void *killer_thread(void *arg)
 /* Use the VM until it is gone; the error that said so. */
 static int use_until_dead(int tdp, int dma, unsigned int *seed)
 {
-	uint64_t gpa, last = sys_now() + PATIENCE;
 	char buf[2 * PAGE_4K] = { 0 };
+	uint64_t gpa;
 	int ret = 0;
 
-	while (!ret && sys_now() < last) {
+	while (!ret) {
 		gpa = GPA + rand_r(seed) % (VMM_SIZE - sizeof(buf));
 		if (rand_r(seed) % 3 == 0)
 			ret = ktdp_prefault(tdp, GPA, VMM_SIZE, ACC_W);
@@ -476,12 +476,12 @@ static void test_ftrace(void)
 /* What was closed last may still be on its way out. */
 static int unload(const char *name)
 {
-	uint64_t until = sys_now() + 5000;
+	unsigned int ms = 5000;
 	int ret;
 
 	do {
 		ret = sys_delete_module(name);
-	} while (ret == -EWOULDBLOCK && sys_now() < until && !usleep(20000));
+	} while (ret == -EWOULDBLOCK && sys_step(&ms));
 	return ret;
 }
 

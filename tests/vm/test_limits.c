@@ -65,10 +65,10 @@ static void full_open(void)
 /* What is unmapped is freed by and by. */
 static void settle(int tdp, uint64_t tables)
 {
-	uint64_t until = sys_now() + PATIENCE;
+	unsigned int ms = PATIENCE;
 
-	while (ktdp_stats(tdp).table_pages > tables && sys_now() < until)
-		usleep(20000);
+	while (ktdp_stats(tdp).table_pages > tables && sys_step(&ms))
+		;
 }
 
 static void vmm_full(void)

@@ -167,15 +167,14 @@ static void ksm_set(const char *knob, const char *text)
 /* All pages of @mem are the same page, within the time. */
 static bool ksm_merges(void)
 {
-	uint64_t until = sys_now() + PATIENCE;
+	unsigned int ms = PATIENCE;
 	size_t off;
 
 	do {
-		usleep(50000);
 		for (off = PAGE_4K; off < SIZE; off += PAGE_4K)
 			if (mem_hpa(mem.hva + off) != mem_hpa(mem.hva))
 				break;
-	} while (off < SIZE && sys_now() < until);
+	} while (off < SIZE && sys_step(&ms));
 	return off >= SIZE;
 }
 
@@ -270,23 +269,26 @@ static void test_compact(void)
 
 static void shrink(void)
 {
-	int i;
+	unsigned int i, ms;
 
 	/* Twice: what is zapped is freed by and by. */
 	for (i = 0; i < 2; i++) {
 		if (sys_write("/proc/sys/vm/drop_caches", "2"))
 			bail("slabs cannot be shrunk");
-		usleep(200000);
+		for (ms = 200; sys_step(&ms);)
+			;
 	}
 }
 
 static void touch_windows(void)
 {
+	unsigned int ms;
 	int i, wrong = 0;
 
 	for (i = 0; i < TABLES; i++) {
 		wrong += guest_fill(&bed.vm, GPA + i * PAGE_2M, PAGE_4K, GEN(1)) != 0;
-		usleep(10000);	/* for the reserve to be filled again */
+		for (ms = 10; sys_step(&ms);)	/* for the reserve to be filled again */
+			;
 	}
 	is(wrong, 0, "shrink: the guest writes here and there");
 }

@@ -31,8 +31,12 @@ uint64_t uffd_wait(int uffd, unsigned int ms)
 {
 	struct pollfd pfd = { .fd = uffd, .events = POLLIN };
 	struct uffd_msg msg;
+	int ret;
 
-	if (poll(&pfd, 1, ms) != 1 || read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+	/* In steps, as sys_step() takes. */
+	while (!(ret = poll(&pfd, 1, 1)) && ms--)
+		;
+	if (ret != 1 || read(uffd, &msg, sizeof(msg)) != sizeof(msg))
 		return 0;
 	return msg.event == UFFD_EVENT_PAGEFAULT ? msg.arg.pagefault.address : 0;
 }
