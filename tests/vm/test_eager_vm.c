@@ -227,7 +227,7 @@ static void check_life(const char *what)
 	uint64_t until = sys_now() + 4000;
 
 	title = what;
-	for (i = 0; sys_now() < until; i++) {
+	for (i = 0; i < 8 || sys_now() < until; i++) {
 		bed.tdp = must(ktdp_create(bed.vm.fd, 0));
 		shake(i % 4 * SIZE / 4);
 		usleep(rand() % 4000);
@@ -306,7 +306,7 @@ static void test_fork_storm(void)
 
 	begin("fork storm");
 	vm_spin(&bed.vm, GPA, SIZE, GEN(1));
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < 100 || (i < 10000 && since().eager_filled <= PAGES); i++) {
 		pid = must(fork());
 		if (!pid)
 			_exit(0);

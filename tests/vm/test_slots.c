@@ -201,6 +201,12 @@ static void *storm_thread(void *arg)
 	return NULL;
 }
 
+static bool both_did(const struct storm *storms)
+{
+	return __atomic_load_n(&storms[0].done, __ATOMIC_RELAXED) &&
+	       __atomic_load_n(&storms[1].done, __ATOMIC_RELAXED);
+}
+
 /* Faults against deletions: none may leave a leaf behind a dead slot. */
 static void test_storm(void)
 {
@@ -214,7 +220,7 @@ static void test_storm(void)
 	for (i = 0; i < 2; i++)
 		must(-pthread_create(&threads[i], NULL, storm_thread, &storms[i]));
 	until = sys_now() + 4000;
-	for (rounds = 0; sys_now() < until; rounds++) {
+	for (rounds = 0; sys_now() < until || (rounds < 10000 && !both_did(storms)); rounds++) {
 		vm_unmap(&bed.vm, 1);
 		left += !ktdp_absent(bed.tdp, GPA, SIZE);
 		vm_map(&bed.vm, 1, GPA, &mem);
