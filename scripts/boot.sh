@@ -90,9 +90,9 @@ watch() {
 
 emulator='' watcher=''
 stop_emulator() {
-	[ -n "$emulator" ] || return 0
-	kill -KILL $emulator $watcher || true
-	wait $emulator $watcher || true
+	[ -z "$emulator$watcher" ] || kill -KILL $emulator $watcher || true
+	wait || true
+	emulator='' watcher=''
 } 2>/dev/null
 trap stop_emulator EXIT
 trap 'exit 130' INT TERM
@@ -108,6 +108,7 @@ boot_once() {
 	watch </dev/null >/dev/null 2>&1 &
 	watcher=$!
 	wait $emulator 2>/dev/null || status=$?
+	emulator=''	# its number may be another's now
 	stop_emulator
 	sed -i 's/\r*$//' "$logs/console.log" "$logs/out.log"
 	return $status
