@@ -49,7 +49,7 @@ struct ktdp_hook {
 
 static DEFINE_MUTEX(ktdp_hooks_lock);
 static unsigned int ktdp_hooks_users;	/* ktdp_hooks_lock */
-static bool ktdp_hooks_stuck;		/* ktdp_hooks_lock: not disarmed, not pinned */
+static bool ktdp_hooks_pinned;		/* the module stays: ftrace is dead */
 
 /* How long they stay armed without a user. */
 #define KTDP_HOOKS_LINGER	(10 * HZ)
@@ -174,8 +174,8 @@ bool ktdp_hooks_lost __read_mostly;
  *
  * It does so, for good, when it finds its records in disorder (ftrace_kill()).
  * Call sites stay as they are then, and mostly go on to call; but nobody knows
- * which do.  Nobody is told either, so it is asked: before a TDP fd is made, and
- * once a second while there is one.
+ * which do, so the module stays.  Nobody is told either, so it is asked: before a
+ * TDP fd is made, once a second while there is one, and when the last is closed.
  *
  * Context: process context.
  * Return: whether it has; once true, always true.
@@ -190,8 +190,11 @@ bool ktdp_hooks_look(void)
 	 */
 	if (!READ_ONCE(ktdp_hooks_lost) &&
 	    ftrace_set_filter_ip(ops, 0, 1, 0) == -ENODEV &&
-	    !xchg(&ktdp_hooks_lost, true))
+	    !xchg(&ktdp_hooks_lost, true)) {
 		pr_err("ftrace has shut itself down: TDP fds are of no use until the next boot\n");
+		/* Not if it is on its way out. */
+		WRITE_ONCE(ktdp_hooks_pinned, try_module_get(THIS_MODULE));
+	}
 	return READ_ONCE(ktdp_hooks_lost);
 }
 
@@ -216,12 +219,9 @@ static void ktdp_hook_disarm(struct ktdp_hook *hook)
 						  NULL);
 	else
 		ret = unregister_ftrace_function(&hook->ops);
-	/* The call sites stay, and so has the module. */
-	if (ret) {
+	/* The call sites stay. */
+	if (ret)
 		WARN_ON_ONCE(!ktdp_hooks_look());
-		if (!try_module_get(THIS_MODULE))
-			ktdp_hooks_stuck = true;
-	}
 	hook->armed = false;
 }
 
@@ -320,6 +320,7 @@ void ktdp_hooks_put(void)
 	mutex_lock(&ktdp_hooks_lock);
 	if (!--ktdp_hooks_users) {
 		cancel_delayed_work_sync(&ktdp_hooks_watcher);
+		ktdp_hooks_look();
 		ktdp_hooks_disarm_later();
 	}
 	mutex_unlock(&ktdp_hooks_lock);
@@ -402,8 +403,8 @@ void ktdp_hooks_exit(void)
 	ktdp_hooks_idle(NULL);
 	/* As unregister_ftrace_function() does for its own. */
 	tracepoint_synchronize_unregister();
-	/* A module cannot refuse to go; but the text that is called must not. */
-	while (ktdp_hooks_stuck)
+	/* It cannot refuse to go any more; but the text that is called must not. */
+	while (ktdp_hooks_lost && !ktdp_hooks_pinned)
 		ssleep(1);
 	ktdp_hooks_free();
 }
