@@ -189,12 +189,12 @@ int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map);
 int ktdp_notifier_register(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_stop(struct kvm_exported_tdp *tdp);
-bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
+bool ktdp_notifier_is_busy(struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end);
-void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
+void ktdp_notifier_snapshot(struct kvm_exported_tdp *tdp,
 			    unsigned long start, unsigned long end,
 			    struct ktdp_snapshot *snapshot);
-bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
+bool ktdp_notifier_retry(struct kvm_exported_tdp *tdp,
 			 const struct ktdp_snapshot *snapshot);
 
 /* tdp_fd.c */

@@ -31,12 +31,20 @@ static const unsigned int ktdp_hva_shifts[KTDP_HVA_SIZES] = {
 	PMD_SHIFT, PUD_SHIFT, BITS_PER_LONG - 1,
 };
 
-/* How many windows of a size [@start, @end) is in; of each number, one. */
-static unsigned int ktdp_hva_windows(unsigned int shift, unsigned long start,
-				     unsigned long end)
+/*
+ * The window number @nr, from 0 on, of those that [@start, @end) is in; NULL
+ * behind the last.  None comes twice.
+ */
+static struct ktdp_hva_window *ktdp_hva_window(struct kvm_exported_tdp *tdp,
+					       unsigned int size,
+					       unsigned long start,
+					       unsigned long end, unsigned int nr)
 {
-	return min(((end - 1) >> shift) - (start >> shift) + 1,
-		   (unsigned long)KTDP_HVA_WINDOWS);
+	unsigned long window = (start >> ktdp_hva_shifts[size]) + nr;
+
+	if (nr == KTDP_HVA_WINDOWS || window > (end - 1) >> ktdp_hva_shifts[size])
+		return NULL;
+	return &tdp->hva_windows[size][window % KTDP_HVA_WINDOWS];
 }
 
 /* The smallest windows of which few are enough. */
@@ -44,29 +52,22 @@ static unsigned int ktdp_hva_size(unsigned long start, unsigned long end)
 {
 	unsigned int size = 0;
 
-	while (ktdp_hva_windows(ktdp_hva_shifts[size], start, end) ==
-	       KTDP_HVA_WINDOWS)
+	while (((end - 1) >> ktdp_hva_shifts[size]) -
+	       (start >> ktdp_hva_shifts[size]) >= KTDP_HVA_WINDOWS)
 		size++;
 	return size;
 }
 
-#define for_each_hva_window(_tdp, _window, _nr, _size, _start, _end)	\
-	for (_nr = 0;							\
-	     _nr < ktdp_hva_windows(ktdp_hva_shifts[_size], _start, _end) && \
-	     (_window = &(_tdp)->hva_windows[_size]			\
-		[((_start >> ktdp_hva_shifts[_size]) + _nr) % KTDP_HVA_WINDOWS]); \
-	     _nr++)
-
 /* Is the host invalidating something in [@start, @end), or in a window of it? */
-bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
-			   unsigned long start, unsigned long end)
+bool ktdp_notifier_is_busy(struct kvm_exported_tdp *tdp, unsigned long start,
+			   unsigned long end)
 {
-	const struct ktdp_hva_window *window;
+	struct ktdp_hva_window *window;
 	unsigned int size, nr;
 
 	lockdep_assert_held(&tdp->mirror.lock);
 	for (size = 0; size < KTDP_HVA_SIZES; size++) {
-		for_each_hva_window(tdp, window, nr, size, start, end) {
+		for (nr = 0; (window = ktdp_hva_window(tdp, size, start, end, nr)); nr++) {
 			if (window->busy)
 				return true;
 		}
@@ -74,34 +75,35 @@ bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 	return false;
 }
 
-static unsigned long ktdp_notifier_seq(const struct kvm_exported_tdp *tdp,
+static unsigned long ktdp_notifier_seq(struct kvm_exported_tdp *tdp,
 				       unsigned long start, unsigned long end)
 {
-	const struct ktdp_hva_window *window;
+	struct ktdp_hva_window *window;
 	unsigned long seq = 0;
 	unsigned int size, nr;
 
-	/* Acquire: what is looked up later is not older. */
 	for (size = 0; size < KTDP_HVA_SIZES; size++) {
-		for_each_hva_window(tdp, window, nr, size, start, end)
+		for (nr = 0; (window = ktdp_hva_window(tdp, size, start, end, nr)); nr++)
+			/* Acquire: what is looked up later is not older. */
 			seq += smp_load_acquire(&window->seq);
 	}
 	return seq;
 }
 
 /* Begin to look for the pages of [@start, @end). */
-void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
+void ktdp_notifier_snapshot(struct kvm_exported_tdp *tdp,
 			    unsigned long start, unsigned long end,
 			    struct ktdp_snapshot *snapshot)
 {
 	snapshot->start = start;
 	snapshot->end = end;
+	/* Acquire: as for the others. */
 	snapshot->seq_all = smp_load_acquire(&tdp->seq);
 	snapshot->seq = ktdp_notifier_seq(tdp, start, end);
 }
 
 /* May something that was found since the snapshot be void by now? */
-bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
+bool ktdp_notifier_retry(struct kvm_exported_tdp *tdp,
 			 const struct ktdp_snapshot *snapshot)
 {
 	return ktdp_notifier_is_busy(tdp, snapshot->start, snapshot->end) ||
@@ -122,7 +124,7 @@ static void ktdp_notifier_begin(struct kvm_exported_tdp *tdp,
 	struct ktdp_hva_window *window;
 
 	raw_spin_lock(&tdp->mirror.lock);
-	for_each_hva_window(tdp, window, nr, size, start, end)
+	for (nr = 0; (window = ktdp_hva_window(tdp, size, start, end, nr)); nr++)
 		window->busy++;
 	raw_spin_unlock(&tdp->mirror.lock);
 }
@@ -149,7 +151,7 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 
 	raw_spin_lock(&tdp->mirror.lock);
 	WRITE_ONCE(tdp->seq, tdp->seq + 1);
-	for_each_hva_window(tdp, window, nr, size, range->start, range->end) {
+	for (nr = 0; (window = ktdp_hva_window(tdp, size, range->start, range->end, nr)); nr++) {
 		WRITE_ONCE(window->seq, window->seq + 1);
 		if (!WARN_ON_ONCE(!window->busy))
 			window->busy--;

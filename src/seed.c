@@ -174,16 +174,16 @@ static u64 ktdp_seed_steps(struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
 {
 	struct ktdp_kvm_root root;
 	unsigned int steps = 0;
+	u64 reach = 0;
 
 	rcu_read_lock();
-	if (!ktdp_kvm_read_root(tdp, vcpu, &root) ||
-	    gfn >= ktdp_gfn_end(root.level))
-		gfn = end;
-	while (gfn < min(end, ktdp_gfn_end(root.level)) && steps++ < KTDP_SEED_STEPS && !need_resched() &&
+	if (ktdp_kvm_read_root(tdp, vcpu, &root))
+		reach = min(end, ktdp_gfn_end(root.level));
+	while (gfn < reach && steps++ < KTDP_SEED_STEPS && !need_resched() &&
 	       ktdp_pool_is_enough(tdp))
 		gfn = ktdp_seed_step(tdp, &root, gfn);
 	rcu_read_unlock();
-	return gfn;
+	return gfn < reach ? gfn : end;
 }
 
 static void ktdp_seed_from(struct kvm_exported_tdp *tdp, int vcpu)
