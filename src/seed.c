@@ -70,8 +70,9 @@ static unsigned int ktdp_seed_run(struct ktdp_mirror *mirror, u64 gfn,
  * slot logs.  Return: how many were copied.
  */
 static noinline __noclone unsigned int
-ktdp_seed_commit(struct kvm_exported_tdp *tdp, const struct ktdp_kvm_root *root,
-		 u64 gfn, const u64 *sptep, unsigned int nr, u64 mask)
+ktdp_seed_commit(struct kvm_exported_tdp *tdp, u64 gfn,
+		 const struct ktdp_kvm_root *root, const u64 *sptep,
+		 unsigned int nr, u64 mask)
 {
 	struct ktdp_mirror *mirror = &tdp->mirror;
 	unsigned int i, copied = 0, run;
@@ -104,9 +105,8 @@ static u64 ktdp_seed_mask(const struct ktdp_slot *slot)
 }
 
 /* From @gfn on to the end of the table of 4K pages that has *@sptep. */
-static void ktdp_seed_window(struct kvm_exported_tdp *tdp,
-			     const struct ktdp_kvm_root *root, u64 gfn,
-			     const u64 *sptep)
+static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
+			     const struct ktdp_kvm_root *root, const u64 *sptep)
 {
 	u64 end = (gfn | ktdp_level_mask(KTDP_LEVEL_2M)) + 1, nr, copied = 0;
 	struct ktdp_slot slot;
@@ -117,15 +117,14 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp,
 			continue;
 		nr = min3(end - gfn, slot.base_gfn + slot.npages - gfn,
 			  (u64)KTDP_SEED_BATCH);
-		copied += ktdp_seed_commit(tdp, root, gfn, sptep, nr,
+		copied += ktdp_seed_commit(tdp, gfn, root, sptep, nr,
 					   ktdp_seed_mask(&slot));
 	}
 	atomic64_add(copied, &tdp->stat.seeded);
 }
 
-static void ktdp_seed_huge(struct kvm_exported_tdp *tdp,
-			   const struct ktdp_kvm_root *root, u64 gfn, int level,
-			   const u64 *sptep)
+static void ktdp_seed_huge(struct kvm_exported_tdp *tdp, u64 gfn, int level,
+			   const struct ktdp_kvm_root *root, const u64 *sptep)
 {
 	enum ktdp_eager result = KTDP_EAGER_BUSY;
 	struct ktdp_slot slot;
@@ -156,10 +155,10 @@ static u64 ktdp_seed_step(struct kvm_exported_tdp *tdp,
 	idx = srcu_read_lock(&tdp->kvm->srcu);
 	ktdp_kvm_walk(tdp, root, gfn, &walk);
 	if (walk.level == KTDP_LEVEL_4K) {
-		ktdp_seed_window(tdp, root, gfn, walk.sptep);
+		ktdp_seed_window(tdp, gfn, root, walk.sptep);
 		walk.level = KTDP_LEVEL_2M;
 	} else if (walk.level <= tdp->mirror.fmt.max_leaf_level) {
-		ktdp_seed_huge(tdp, root, gfn, walk.level, walk.sptep);
+		ktdp_seed_huge(tdp, gfn, walk.level, root, walk.sptep);
 	}
 	srcu_read_unlock(&tdp->kvm->srcu, idx);
 	return (gfn | ktdp_level_mask(walk.level)) + 1;
