@@ -157,16 +157,18 @@ static int ktdp_fault_pfns(struct ktdp_fault *f)
 		.hmm_pfns = f->pfns,
 	};
 	unsigned long found;
+	int ret;
 
-	/* Where HMM stops there is nothing. */
-	memset(f->pfns, 0, f->nr * sizeof(*f->pfns));
 	/* Mostly there is no contention, and this is the shorter way then. */
 	if (!mmap_read_trylock(mm) && mmap_read_lock_killable(mm))
 		return -EINTR;
-	hmm_range_fault(&range);
+	ret = hmm_range_fault(&range);
 	if (ktdp_has_shadow_stacks())
 		ktdp_fault_pfns_shadow_stack(f);
 	mmap_read_unlock(mm);
+	/* None is documented, as long as nothing is to be faulted in. */
+	if (ret)
+		return -EAGAIN;
 
 	found = ktdp_fault_pfns_found(f);
 	if (!found)
@@ -188,7 +190,7 @@ static bool ktdp_fault_leaf_is_good(const struct ktdp_fault *f, int level,
 	if (level <= KTDP_LEVEL_2M)
 		return true;
 	hva &= ~(size - 1);
-	return f->tdp->seq == f->snapshot.seq_all &&
+	return f->tdp->ended == f->snapshot.ended_all &&
 	       !ktdp_notifier_is_busy(f->tdp, hva, hva + size);
 }
 

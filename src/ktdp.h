@@ -45,20 +45,15 @@ enum ktdp_eager {
 	KTDP_EAGER_NR
 };
 
-/* Pieces of the VMM's address space with the same number modulo KTDP_HVA_WINDOWS. */
-struct ktdp_hva_window {
-	unsigned int busy;	/* mirror.lock: invalidations begun, not ended */
-	unsigned long seq;	/* mirror.lock: ended */
-};
-
-#define KTDP_HVA_SIZES		3
+/* Pieces of 2M and 1G of the VMM's address space, by number modulo this. */
+#define KTDP_HVA_SIZES		2
 #define KTDP_HVA_WINDOWS	64
 
 /* What ktdp_notifier_retry() compares. */
 struct ktdp_snapshot {
 	unsigned long start, end;	/* hva */
-	unsigned long seq;		/* of the windows of that range */
-	unsigned long seq_all;
+	unsigned long ended;		/* of the windows of that range */
+	unsigned long ended_all;
 };
 
 /* One (VM, address space); shared by all TDP fds of that pair. */
@@ -77,8 +72,9 @@ struct kvm_exported_tdp {
 
 	/* The retry protocol, see notifier.c. */
 	struct mmu_notifier mn;
-	struct ktdp_hva_window hva_windows[KTDP_HVA_SIZES][KTDP_HVA_WINDOWS];
-	unsigned long seq;		/* mirror.lock: ended, anywhere */
+	unsigned long hva_begun[KTDP_HVA_SIZES][KTDP_HVA_WINDOWS];	/* mirror.lock */
+	unsigned long hva_ended[KTDP_HVA_SIZES][KTDP_HVA_WINDOWS];	/* mirror.lock */
+	unsigned long ended;		/* mirror.lock: anywhere */
 	struct mmu_interval_notifier hmm;	/* constant, never inserted: what
 						 * hmm_range_fault() takes the mm from
 						 */
@@ -189,12 +185,12 @@ int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map);
 int ktdp_notifier_register(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_stop(struct kvm_exported_tdp *tdp);
-bool ktdp_notifier_is_busy(struct kvm_exported_tdp *tdp,
+bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end);
-void ktdp_notifier_snapshot(struct kvm_exported_tdp *tdp,
+void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
 			    unsigned long start, unsigned long end,
 			    struct ktdp_snapshot *snapshot);
-bool ktdp_notifier_retry(struct kvm_exported_tdp *tdp,
+bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
 			 const struct ktdp_snapshot *snapshot);
 
 /* tdp_fd.c */

@@ -3,22 +3,24 @@
  * The host takes memory back: the mmu_notifier of the VM's mm, and the retry
  * protocol that keeps a fault from mapping what is being taken.
  *
- *	start:	lock; busy++ for each hva window of the range; unlock
+ *	start:	lock; begun++ for each hva window of the range; unlock
  *		for each slot: lock; zap; unlock; tell the importers
- *	end:	lock; seq++, busy-- for each hva window of the range; unlock
- *	fault:	s = seq of its hva windows; find pfns (may sleep);
- *		lock; if (seq != s or busy) retry; write entries; unlock
+ *	end:	lock; ended++ for each hva window of the range; unlock
+ *	fault:	s = ended of its hva windows; find pfns (may sleep);
+ *		lock; if (begun != s) retry; write entries; unlock
+ *
+ * begun is never less than ended, and neither ever falls: if begun is s still,
+ * nothing was being invalidated when the fault began, and nothing has begun since.
  *
  * A fault that found its pfn before start and commits before it is zapped by
  * start, which looks the slots up after it took the lock: it sees the slot
  * that the fault saw, or, if KVM has removed that since, the slot hook has
- * zapped it.  Between start and end busy refuses the commit.  After end a fault
- * that began before it sees seq changed.  A fault that begins after end finds
- * the new page.
+ * zapped it.  Between start and end, and if it began before the end, the commit
+ * is refused.  A fault that begins after end finds the new page.
  *
  * The counters are kept by window so that a fault waits for no invalidation but
  * those of its own memory: a VMM may unmap something all the time.  A range of
- * many windows is counted in larger ones, and a fault looks at all sizes.
+ * many windows is counted in larger ones, and a fault looks at both sizes.
  */
 
 #include <linux/sched/mm.h>
@@ -26,89 +28,86 @@
 
 #include "kvm.h"
 
-/* Windows of 2M, of 1G, and one that has all. */
-static const unsigned int ktdp_hva_shifts[KTDP_HVA_SIZES] = {
-	PMD_SHIFT, PUD_SHIFT, BITS_PER_LONG - 1,
-};
-
 /*
- * The window number @nr, from 0 on, of those that [@start, @end) is in; NULL
- * behind the last.  None comes twice.
+ * The sum of the counters of the windows that [@start, @end) is in, of 1 << @shift
+ * bytes each; none is counted twice.
+ *
+ * Acquire: what is looked up later is not older.
  */
-static struct ktdp_hva_window *ktdp_hva_window(struct kvm_exported_tdp *tdp,
-					       unsigned int size,
-					       unsigned long start,
-					       unsigned long end, unsigned int nr)
+static __always_inline unsigned long ktdp_hva_sum(const unsigned long *counters,
+						  unsigned int shift,
+						  unsigned long start,
+						  unsigned long end)
 {
-	unsigned long window = (start >> ktdp_hva_shifts[size]) + nr;
+	unsigned long window = start >> shift;
+	unsigned long last = min((end - 1) >> shift,
+				 window + KTDP_HVA_WINDOWS - 1);
+	unsigned long sum = 0;
 
-	if (nr == KTDP_HVA_WINDOWS || window > (end - 1) >> ktdp_hva_shifts[size])
-		return NULL;
-	return &tdp->hva_windows[size][window % KTDP_HVA_WINDOWS];
+	do {
+		/* Acquire: see above. */
+		sum += smp_load_acquire(&counters[window % KTDP_HVA_WINDOWS]);
+	} while (window++ < last);
+	return sum;
 }
 
-/* The smallest windows of which few are enough. */
-static unsigned int ktdp_hva_size(unsigned long start, unsigned long end)
+static unsigned long ktdp_hva_begun(const struct kvm_exported_tdp *tdp,
+				    unsigned long start, unsigned long end)
 {
-	unsigned int size = 0;
+	lockdep_assert_held(&tdp->mirror.lock);
+	return ktdp_hva_sum(tdp->hva_begun[0], PMD_SHIFT, start, end) +
+	       ktdp_hva_sum(tdp->hva_begun[1], PUD_SHIFT, start, end);
+}
 
-	while (((end - 1) >> ktdp_hva_shifts[size]) -
-	       (start >> ktdp_hva_shifts[size]) >= KTDP_HVA_WINDOWS)
-		size++;
-	return size;
+static unsigned long ktdp_hva_ended(const struct kvm_exported_tdp *tdp,
+				    unsigned long start, unsigned long end)
+{
+	return ktdp_hva_sum(tdp->hva_ended[0], PMD_SHIFT, start, end) +
+	       ktdp_hva_sum(tdp->hva_ended[1], PUD_SHIFT, start, end);
 }
 
 /* Is the host invalidating something in [@start, @end), or in a window of it? */
-bool ktdp_notifier_is_busy(struct kvm_exported_tdp *tdp, unsigned long start,
-			   unsigned long end)
+bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
+			   unsigned long start, unsigned long end)
 {
-	struct ktdp_hva_window *window;
-	unsigned int size, nr;
-
-	lockdep_assert_held(&tdp->mirror.lock);
-	for (size = 0; size < KTDP_HVA_SIZES; size++) {
-		for (nr = 0; (window = ktdp_hva_window(tdp, size, start, end, nr)); nr++) {
-			if (window->busy)
-				return true;
-		}
-	}
-	return false;
-}
-
-static unsigned long ktdp_notifier_seq(struct kvm_exported_tdp *tdp,
-				       unsigned long start, unsigned long end)
-{
-	struct ktdp_hva_window *window;
-	unsigned long seq = 0;
-	unsigned int size, nr;
-
-	for (size = 0; size < KTDP_HVA_SIZES; size++) {
-		for (nr = 0; (window = ktdp_hva_window(tdp, size, start, end, nr)); nr++)
-			/* Acquire: what is looked up later is not older. */
-			seq += smp_load_acquire(&window->seq);
-	}
-	return seq;
+	return ktdp_hva_begun(tdp, start, end) != ktdp_hva_ended(tdp, start, end);
 }
 
 /* Begin to look for the pages of [@start, @end). */
-void ktdp_notifier_snapshot(struct kvm_exported_tdp *tdp,
+void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
 			    unsigned long start, unsigned long end,
 			    struct ktdp_snapshot *snapshot)
 {
 	snapshot->start = start;
 	snapshot->end = end;
 	/* Acquire: as for the others. */
-	snapshot->seq_all = smp_load_acquire(&tdp->seq);
-	snapshot->seq = ktdp_notifier_seq(tdp, start, end);
+	snapshot->ended_all = smp_load_acquire(&tdp->ended);
+	snapshot->ended = ktdp_hva_ended(tdp, start, end);
 }
 
 /* May something that was found since the snapshot be void by now? */
-bool ktdp_notifier_retry(struct kvm_exported_tdp *tdp,
+bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
 			 const struct ktdp_snapshot *snapshot)
 {
-	return ktdp_notifier_is_busy(tdp, snapshot->start, snapshot->end) ||
-	       ktdp_notifier_seq(tdp, snapshot->start, snapshot->end) !=
-	       snapshot->seq;
+	return ktdp_hva_begun(tdp, snapshot->start, snapshot->end) !=
+	       snapshot->ended;
+}
+
+/* Count a range in the smallest windows of which few are enough. */
+static void ktdp_hva_count(unsigned long (*counters)[KTDP_HVA_WINDOWS],
+			   unsigned long start, unsigned long end)
+{
+	bool large = end - start > KTDP_HVA_WINDOWS / 2 * PMD_SIZE;
+	unsigned int shift = large ? PUD_SHIFT : PMD_SHIFT;
+	unsigned long window = start >> shift;
+	unsigned long last = min((end - 1) >> shift,
+				 window + KTDP_HVA_WINDOWS - 1);
+	unsigned long *counter;
+
+	for (; window <= last; window++) {
+		counter = &counters[large][window % KTDP_HVA_WINDOWS];
+		WRITE_ONCE(*counter, *counter + 1);
+	}
 }
 
 static void ktdp_notifier_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
@@ -120,12 +119,8 @@ static void ktdp_notifier_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
 static void ktdp_notifier_begin(struct kvm_exported_tdp *tdp,
 				unsigned long start, unsigned long end)
 {
-	unsigned int size = ktdp_hva_size(start, end), nr;
-	struct ktdp_hva_window *window;
-
 	raw_spin_lock(&tdp->mirror.lock);
-	for (nr = 0; (window = ktdp_hva_window(tdp, size, start, end, nr)); nr++)
-		window->busy++;
+	ktdp_hva_count(tdp->hva_begun, start, end);
 	raw_spin_unlock(&tdp->mirror.lock);
 }
 
@@ -146,16 +141,12 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
-	unsigned int size = ktdp_hva_size(range->start, range->end), nr;
-	struct ktdp_hva_window *window;
 
 	raw_spin_lock(&tdp->mirror.lock);
-	WRITE_ONCE(tdp->seq, tdp->seq + 1);
-	for (nr = 0; (window = ktdp_hva_window(tdp, size, range->start, range->end, nr)); nr++) {
-		WRITE_ONCE(window->seq, window->seq + 1);
-		if (!WARN_ON_ONCE(!window->busy))
-			window->busy--;
-	}
+	WRITE_ONCE(tdp->ended, tdp->ended + 1);
+	ktdp_hva_count(tdp->hva_ended, range->start, range->end);
+	WARN_ON_ONCE((long)(ktdp_hva_begun(tdp, range->start, range->end) -
+			    ktdp_hva_ended(tdp, range->start, range->end)) < 0);
 	raw_spin_unlock(&tdp->mirror.lock);
 }
 

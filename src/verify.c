@@ -215,7 +215,7 @@ static unsigned int ktdp_verify_judge(const struct ktdp_verify *v,
 static bool ktdp_verify_is_same(const struct ktdp_verify *v,
 				const struct ktdp_verify_page *page)
 {
-	struct kvm_exported_tdp *tdp = v->tdp;
+	const struct kvm_exported_tdp *tdp = v->tdp;
 	struct ktdp_walk walk;
 
 	ktdp_mirror_walk(&tdp->mirror, page->walk.gfn, &walk);
