@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <linux/hpet.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/io.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -28,14 +29,18 @@
 #define DEBUG_PORT	0xe9
 
 static int hpet;
+static sigset_t sigio;
 
 static void start_timer(void)
 {
+	sigemptyset(&sigio);
+	sigaddset(&sigio, SIGIO);
+	sigprocmask(SIG_BLOCK, &sigio, NULL);
 	hpet = open("/dev/hpet", O_RDONLY | O_CLOEXEC);
 	if (hpet < 0)
 		err(1, "/dev/hpet");
 	if (ioctl(hpet, HPET_IRQFREQ, HZ) || ioctl(hpet, HPET_EPI) ||
-	    ioctl(hpet, HPET_IE_ON))
+	    fcntl(hpet, F_SETFL, O_ASYNC) || ioctl(hpet, HPET_IE_ON))
 		err(1, "the HPET's timer");
 }
 
@@ -50,8 +55,25 @@ static void take_precedence(void)
 	close(fd);
 	if (sched_setscheduler(0, SCHED_FIFO, &first))
 		err(1, "sched_setscheduler");
+}
+
+/* What does not survive a fork: the memory lock and whom the signal goes to. */
+static void take_hold(void)
+{
 	if (mlockall(MCL_CURRENT | MCL_FUTURE))
 		err(1, "mlockall");
+	if (fcntl(hpet, F_SETOWN, getpid()))
+		err(1, "the HPET's owner");
+}
+
+/*
+ * By a signal: a read() of /dev/hpet copies to its caller while it is about to
+ * sleep, of which a kernel that looks for such mistakes warns.
+ */
+static void await_interrupt(void)
+{
+	if (sigwaitinfo(&sigio, NULL) != SIGIO)
+		err(1, "sigwaitinfo");
 }
 
 static void visit(int cpu)
@@ -67,10 +89,8 @@ static void visit(int cpu)
 static void beat(void)
 {
 	int cpu, nr = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned long expired;
 
-	if (read(hpet, &expired, sizeof(expired)) != sizeof(expired))
-		err(1, "/dev/hpet");
+	await_interrupt();
 	for (cpu = 0; nr > 1 && cpu < nr; cpu++)
 		visit(cpu);
 	outb('.', DEBUG_PORT);
@@ -82,10 +102,11 @@ int main(void)
 		err(1, "ioperm");
 	take_precedence();
 	start_timer();
+	take_hold();
 	beat();
-	/* Memory locks are not inherited. */
-	if (daemon(0, 0) || mlockall(MCL_CURRENT | MCL_FUTURE))
+	if (daemon(0, 0))
 		err(1, "daemon");
+	take_hold();
 	for (;;)
 		beat();
 }
