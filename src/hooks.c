@@ -9,10 +9,11 @@
  * stale unnoticed).  What is optional is a probe on a tracepoint.
  *
  * All are armed while there is an exported TDP, and some seconds longer; otherwise
- * they cost nothing.  To arm one takes ftrace millions of instructions, and to
- * disarm it waits, with a lock held, for all tasks to have scheduled (RCU Tasks):
- * seconds on a busy machine, and the next creation would wait as long.  So where
- * creations follow each other neither is done for each.
+ * they cost nothing.  To arm an ftrace_ops takes millions of instructions, a few
+ * passes over all of ftrace's records, so all functions share one.  To disarm it
+ * waits, with a lock held, for all tasks to have scheduled (RCU Tasks): seconds on
+ * a busy machine, and the next creation would wait as long.  So where creations
+ * follow each other neither is done for each.
  *
  * Handlers run in KVM's context, possibly with preemption off: they do not sleep.
  */
@@ -20,6 +21,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
+#include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
@@ -36,35 +38,46 @@ static bool ktdp_eager = true;
 module_param_named(eager, ktdp_eager, bool, 0644);
 MODULE_PARM_DESC(eager, "copy vCPUs' faults into the table (takes effect when there is no TDP fd)");
 
-/* A function of kvm.ko, required, or a tracepoint of it, optional. */
-struct ktdp_hook {
-	const char *name;
-	struct ftrace_ops ops;
-	void *probe;			/* of a tracepoint */
-	struct tracepoint *tracepoint;	/* NULL: there is none of that name */
-	const bool *wanted;		/* NULL: always */
-	bool armed;			/* ktdp_hooks_lock */
-	bool refused;			/* ktdp_hooks_lock: wanted, not armed */
+/* How long the hooks stay armed without a user. */
+#define LINGER		(10 * HZ)
+
+static void watch(struct work_struct *work);
+static DECLARE_DELAYED_WORK(watcher, watch);
+
+/* Protects the three below; held while hooks are armed and disarmed. */
+static DEFINE_MUTEX(ktdp_hooks_lock);
+static unsigned int users;
+static bool functions_armed;		/* or may be, for ftrace is dead */
+static u32 eager_state;			/* KVM_TDP_EAGER_* */
+
+static struct tracepoint *set_spte;	/* NULL: this KVM has none */
+static bool ftrace_dead;
+bool ktdp_hooks_lost __read_mostly;
+
+enum {
+	FLUSH_SLOT,
+	COMMIT_REGION,
+	LOG_HARVESTED,
+	NR_FUNCTIONS,
 };
 
-static DEFINE_MUTEX(ktdp_hooks_lock);
-static unsigned int ktdp_hooks_users;	/* ktdp_hooks_lock */
-static bool ktdp_hooks_pinned;		/* the module stays: ftrace is dead */
+/* Without one of these a table could go stale. */
+static const char *const function_names[NR_FUNCTIONS] __initconst = {
+	[FLUSH_SLOT] = "kvm_arch_flush_shadow_memslot",
+	[COMMIT_REGION] = "kvm_arch_commit_memory_region",
+	[LOG_HARVESTED] = "kvm_arch_mmu_enable_log_dirty_pt_masked",
+};
 
-/* How long they stay armed without a user. */
-#define KTDP_HOOKS_LINGER	(10 * HZ)
+/* The addresses of ftrace's records of them, which it calls the hook with. */
+static unsigned long function_ips[NR_FUNCTIONS] __ro_after_init;
 
 /*
  * kvm_arch_flush_shadow_memslot(kvm, slot): the slot is invalid, all SRCU
  * readers that saw it valid are gone, and so are their commits.  When this
  * returns nothing of it is mapped; KVM removes or moves the slot afterwards.
  */
-static void ktdp_hook_flush_slot(unsigned long ip, unsigned long parent_ip,
-				 struct ftrace_ops *ops,
-				 struct ftrace_regs *fregs)
+static void flush_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 {
-	struct kvm *kvm = (void *)ftrace_regs_get_argument(fregs, 0);
-	struct kvm_memory_slot *slot = (void *)ftrace_regs_get_argument(fregs, 1);
 	struct kvm_exported_tdp *tdp;
 
 	rcu_read_lock();
@@ -77,7 +90,7 @@ static void ktdp_hook_flush_slot(unsigned long ip, unsigned long parent_ip,
 	rcu_read_unlock();
 }
 
-static void ktdp_hook_wrprot(struct kvm *kvm, u32 as_id, u64 start, u64 end)
+static void write_protect(struct kvm *kvm, u32 as_id, u64 start, u64 end)
 {
 	struct kvm_exported_tdp *tdp;
 
@@ -93,17 +106,12 @@ static void ktdp_hook_wrprot(struct kvm *kvm, u32 as_id, u64 start, u64 end)
  * force for all SRCU readers.  If dirty logging is on now, no page is writable
  * that is not in the log.
  */
-static void ktdp_hook_commit_region(unsigned long ip, unsigned long parent_ip,
-				    struct ftrace_ops *ops,
-				    struct ftrace_regs *fregs)
+static void commit_region(struct kvm *kvm, const struct kvm_memory_slot *new,
+			  enum kvm_mr_change change)
 {
-	struct kvm *kvm = (void *)ftrace_regs_get_argument(fregs, 0);
-	struct kvm_memory_slot *new = (void *)ftrace_regs_get_argument(fregs, 2);
-	enum kvm_mr_change change = ftrace_regs_get_argument(fregs, 3);
-
 	if (change == KVM_MR_FLAGS_ONLY && (new->flags & KVM_MEM_LOG_DIRTY_PAGES))
-		ktdp_hook_wrprot(kvm, new->as_id, new->base_gfn,
-				 new->base_gfn + new->npages);
+		write_protect(kvm, new->as_id, new->base_gfn,
+			      new->base_gfn + new->npages);
 }
 
 /*
@@ -114,60 +122,52 @@ static void ktdp_hook_commit_region(unsigned long ip, unsigned long parent_ip,
  *
  * KVM's mmu_lock is held.
  */
-static void ktdp_hook_log_harvested(unsigned long ip, unsigned long parent_ip,
-				    struct ftrace_ops *ops,
-				    struct ftrace_regs *fregs)
+static void log_harvested(struct kvm *kvm, const struct kvm_memory_slot *slot,
+			  u64 gfn_offset, unsigned long mask)
 {
-	struct kvm *kvm = (void *)ftrace_regs_get_argument(fregs, 0);
-	struct kvm_memory_slot *slot = (void *)ftrace_regs_get_argument(fregs, 1);
-	u64 gfn = slot->base_gfn + ftrace_regs_get_argument(fregs, 2);
-	unsigned long mask = ftrace_regs_get_argument(fregs, 3);
+	u64 gfn = slot->base_gfn + gfn_offset;
 
 	if (mask)
-		ktdp_hook_wrprot(kvm, slot->as_id, gfn + __ffs(mask),
-				 gfn + __fls(mask) + 1);
+		write_protect(kvm, slot->as_id, gfn + __ffs(mask),
+			      gfn + __fls(mask) + 1);
 }
 
-#define KTDP_HOOK(_name, _func) {				\
-	.name = _name,						\
-	.ops = {						\
-		.func = _func,					\
-		.flags = FTRACE_OPS_FL_PERMANENT,		\
-	},							\
+/*
+ * Cannot be, for ftrace filters by function_ips.  If it is, one of the three may
+ * go unseen and a table be stale: they are stopped, in a context that may sleep.
+ */
+static void unknown_called(unsigned long ip)
+{
+	if (xchg(&ktdp_hooks_lost, true))
+		return;
+	WARN(1, "%pS has called a hook that is not its own: TDP fds are of no use any more\n",
+	     (void *)ip);
+	mod_delayed_work(system_dfl_wq, &watcher, 0);
 }
 
-#define KTDP_TRACEPOINT(_name, _probe, _wanted) {		\
-	.name = _name,						\
-	.probe = _probe,					\
-	.wanted = _wanted,					\
+/* kvm-tdp doctor sees by this prefix of the name whether hooks are armed. */
+static void ktdp_hook_called(unsigned long ip, unsigned long parent_ip,
+			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
+{
+	struct kvm *kvm = (void *)ftrace_regs_get_argument(fregs, 0);
+	unsigned long second = ftrace_regs_get_argument(fregs, 1);
+	unsigned long third = ftrace_regs_get_argument(fregs, 2);
+	unsigned long fourth = ftrace_regs_get_argument(fregs, 3);
+
+	if (ip == function_ips[FLUSH_SLOT])
+		flush_slot(kvm, (void *)second);
+	else if (ip == function_ips[COMMIT_REGION])
+		commit_region(kvm, (void *)third, fourth);
+	else if (ip == function_ips[LOG_HARVESTED])
+		log_harvested(kvm, (void *)second, third, fourth);
+	else
+		unknown_called(ip);
 }
 
-enum {
-	KTDP_HOOK_FLUSH_SLOT,
-	KTDP_HOOK_COMMIT_REGION,
-	KTDP_HOOK_LOG_HARVESTED,
-	KTDP_HOOK_EAGER,
+static struct ftrace_ops hooks_ops = {
+	.func = ktdp_hook_called,
+	.flags = FTRACE_OPS_FL_PERMANENT,
 };
-
-static struct ktdp_hook ktdp_hooks[] = {
-	/* Without one of these a table could go stale. */
-	[KTDP_HOOK_FLUSH_SLOT] =
-		KTDP_HOOK("kvm_arch_flush_shadow_memslot", ktdp_hook_flush_slot),
-	[KTDP_HOOK_COMMIT_REGION] =
-		KTDP_HOOK("kvm_arch_commit_memory_region",
-			  ktdp_hook_commit_region),
-	[KTDP_HOOK_LOG_HARVESTED] =
-		KTDP_HOOK("kvm_arch_mmu_enable_log_dirty_pt_masked",
-			  ktdp_hook_log_harvested),
-	/* Without this one it is filled by faults only. */
-	[KTDP_HOOK_EAGER] =
-		KTDP_TRACEPOINT("kvm_mmu_set_spte", ktdp_eager_probe,
-				&ktdp_eager),
-};
-
-#define KTDP_HOOKS_END	(ktdp_hooks + ARRAY_SIZE(ktdp_hooks))
-
-bool ktdp_hooks_lost __read_mostly;
 
 /**
  * ktdp_hooks_look() - has ftrace shut itself down?
@@ -178,120 +178,112 @@ bool ktdp_hooks_lost __read_mostly;
  * TDP fd is made, once a second while there is one, and when the last is closed.
  *
  * Context: process context.
- * Return: whether it has; once true, always true.
+ * Return: ktdp_hooks_lost, of which that is one reason; once true, always true.
  */
 bool ktdp_hooks_look(void)
 {
-	struct ftrace_ops *ops = &ktdp_hooks[KTDP_HOOK_FLUSH_SLOT].ops;
-
 	/*
 	 * Take address 0 out of a filter, which is in none: -EINVAL, and nothing is
 	 * changed.  -ENODEV, which is looked at first, means that ftrace is off.
 	 */
-	if (!READ_ONCE(ktdp_hooks_lost) &&
-	    ftrace_set_filter_ip(ops, 0, 1, 0) == -ENODEV &&
-	    !xchg(&ktdp_hooks_lost, true)) {
-		pr_err("ftrace has shut itself down: TDP fds are of no use until the next boot\n");
-		/* Not if it is on its way out. */
-		WRITE_ONCE(ktdp_hooks_pinned, try_module_get(THIS_MODULE));
+	if (!READ_ONCE(ftrace_dead) &&
+	    ftrace_set_filter_ip(&hooks_ops, 0, 1, 0) == -ENODEV) {
+		WRITE_ONCE(ktdp_hooks_lost, true);
+		if (!xchg(&ftrace_dead, true)) {
+			pr_err("ftrace has shut itself down: TDP fds are of no use until the next boot\n");
+			/* Fails if the module is on its way out: ktdp_hooks_exit() waits. */
+			try_module_get(THIS_MODULE);
+		}
 	}
 	return READ_ONCE(ktdp_hooks_lost);
 }
 
-static void ktdp_hooks_watch(struct work_struct *work)
+/* It may die of a change that it is asked for, which is then made in part. */
+static bool ftrace_is_dead(void)
+{
+	ktdp_hooks_look();
+	return READ_ONCE(ftrace_dead);
+}
+
+static void disarm_eager(void)
+{
+	if (eager_state == KVM_TDP_EAGER_ON)
+		WARN_ON_ONCE(tracepoint_probe_unregister(set_spte, ktdp_eager_probe,
+							 NULL));
+	WRITE_ONCE(eager_state, KVM_TDP_EAGER_OFF);
+}
+
+/* Optional: without it the table is filled by faults only. */
+static int arm_eager(void)
+{
+	int ret = -ENOENT;
+
+	if (!READ_ONCE(ktdp_eager)) {
+		disarm_eager();
+		return 0;
+	}
+	if (eager_state == KVM_TDP_EAGER_ON)
+		return 0;
+	if (set_spte)
+		ret = tracepoint_probe_register(set_spte, ktdp_eager_probe, NULL);
+	eager_state = ret ? KVM_TDP_EAGER_NONE : KVM_TDP_EAGER_ON;
+	return ret == -ENOMEM ? ret : 0;
+}
+
+static void disarm(void)
+{
+	int ret;
+
+	lockdep_assert_held(&ktdp_hooks_lock);
+	disarm_eager();
+	if (!functions_armed)
+		return;
+	ret = unregister_ftrace_function(&hooks_ops);
+	functions_armed = ftrace_is_dead();
+	WARN_ON_ONCE(ret && !functions_armed);
+}
+
+/* Some may be armed still. */
+static int arm(void)
+{
+	int ret;
+
+	lockdep_assert_held(&ktdp_hooks_lock);
+	if (!functions_armed) {
+		ret = register_ftrace_function(&hooks_ops);
+		functions_armed = !ret || ftrace_is_dead();
+		if (ret) {
+			pr_warn_ratelimited("cannot hook KVM: error %d%s\n", ret,
+					    ret == -EBUSY ?
+					    "; is kernel.ftrace_enabled 0?" : "");
+			return ret == -ENOMEM ? ret : -EBUSY;
+		}
+	}
+	return arm_eager();
+}
+
+static void watch(struct work_struct *work)
 {
 	if (ktdp_hooks_look())
 		ktdp_exports_stop();
 	else
-		queue_delayed_work(system_dfl_wq, to_delayed_work(work), HZ);
+		queue_delayed_work(system_dfl_wq, &watcher, HZ);
 }
 
-static DECLARE_DELAYED_WORK(ktdp_hooks_watcher, ktdp_hooks_watch);
-
-static void ktdp_hook_disarm(struct ktdp_hook *hook)
+/* Without users.  One that comes meanwhile waits, and arms again. */
+static void idle(struct work_struct *work)
 {
-	int ret;
-
-	if (!hook->armed)
-		return;
-	if (hook->probe)
-		ret = tracepoint_probe_unregister(hook->tracepoint, hook->probe,
-						  NULL);
-	else
-		ret = unregister_ftrace_function(&hook->ops);
-	/* The call sites stay. */
-	if (ret)
-		WARN_ON_ONCE(!ktdp_hooks_look());
-	hook->armed = false;
+	mutex_lock(&ktdp_hooks_lock);
+	if (!users)
+		disarm();
+	mutex_unlock(&ktdp_hooks_lock);
 }
 
-/*
- * Without users.  One that comes meanwhile waits for one of them to be disarmed,
- * and arms again what was.
- */
-static void ktdp_hooks_idle(struct work_struct *work)
+static DECLARE_DELAYED_WORK(idle_work, idle);
+
+static void disarm_later(void)
 {
-	struct ktdp_hook *hook;
-
-	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
-		mutex_lock(&ktdp_hooks_lock);
-		if (!ktdp_hooks_users)
-			ktdp_hook_disarm(hook);
-		mutex_unlock(&ktdp_hooks_lock);
-	}
-}
-
-static DECLARE_DELAYED_WORK(ktdp_hooks_idle_work, ktdp_hooks_idle);
-
-static void ktdp_hooks_disarm_later(void)
-{
-	mod_delayed_work(system_dfl_wq, &ktdp_hooks_idle_work, KTDP_HOOKS_LINGER);
-}
-
-static int ktdp_hook_arm(struct ktdp_hook *hook)
-{
-	int ret;
-
-	hook->refused = false;
-	if (hook->wanted && !READ_ONCE(*hook->wanted)) {
-		ktdp_hook_disarm(hook);
-		return 0;
-	}
-	if (hook->armed)
-		return 0;
-	if (!hook->probe)
-		ret = register_ftrace_function(&hook->ops);
-	else if (hook->tracepoint)
-		ret = tracepoint_probe_register(hook->tracepoint, hook->probe,
-						NULL);
-	else
-		ret = -ENOENT;
-	hook->armed = !ret;
-	hook->refused = ret;
-	if (hook->probe)
-		return ret == -ENOMEM ? ret : 0;
-	if (ret)
-		pr_warn_ratelimited("cannot hook %s: error %d%s\n", hook->name,
-				    ret, ret == -EBUSY ?
-				    "; is kernel.ftrace_enabled 0?" : "");
-	return ret && ret != -ENOMEM ? -EBUSY : ret;
-}
-
-/* Some may be armed still. */
-static int ktdp_hooks_arm(void)
-{
-	struct ktdp_hook *hook;
-	int ret;
-
-	lockdep_assert_held(&ktdp_hooks_lock);
-	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
-		ret = ktdp_hook_arm(hook);
-		if (ret) {
-			ktdp_hooks_disarm_later();
-			return ret;
-		}
-	}
-	return 0;
+	mod_delayed_work(system_dfl_wq, &idle_work, LINGER);
 }
 
 /**
@@ -304,13 +296,14 @@ int ktdp_hooks_get(void)
 {
 	int ret = 0;
 
-	/* Held while hooks are disarmed, see above. */
 	if (mutex_lock_killable(&ktdp_hooks_lock))
 		return -EINTR;
-	if (!ktdp_hooks_users)
-		ret = ktdp_hooks_arm();
-	if (!ret && !ktdp_hooks_users++)
-		queue_delayed_work(system_dfl_wq, &ktdp_hooks_watcher, HZ);
+	if (!users)
+		ret = arm();
+	if (ret)
+		disarm_later();
+	else if (!users++)
+		queue_delayed_work(system_dfl_wq, &watcher, HZ);
 	mutex_unlock(&ktdp_hooks_lock);
 	return ret;
 }
@@ -318,10 +311,11 @@ int ktdp_hooks_get(void)
 void ktdp_hooks_put(void)
 {
 	mutex_lock(&ktdp_hooks_lock);
-	if (!--ktdp_hooks_users) {
-		cancel_delayed_work_sync(&ktdp_hooks_watcher);
+	if (!--users) {
+		cancel_delayed_work_sync(&watcher);
+		disarm_later();
+		/* The module can go now, and be kept no more. */
 		ktdp_hooks_look();
-		ktdp_hooks_disarm_later();
 	}
 	mutex_unlock(&ktdp_hooks_lock);
 }
@@ -329,20 +323,14 @@ void ktdp_hooks_put(void)
 /* The caller is a user, so it stays that way: KVM_TDP_EAGER_*. */
 u32 ktdp_hooks_eager(void)
 {
-	const struct ktdp_hook *hook = &ktdp_hooks[KTDP_HOOK_EAGER];
-
-	if (hook->armed)
-		return KVM_TDP_EAGER_ON;
-	return hook->refused ? KVM_TDP_EAGER_NONE : KVM_TDP_EAGER_OFF;
+	return READ_ONCE(eager_state);
 }
 
 /* Modules that are there are shown to a new notifier, with all they have. */
-static int ktdp_hooks_see_module(struct notifier_block *nb,
-				 unsigned long action, void *data)
+static int see_module(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct tp_module *tp_mod = data;
 	struct module *mod = tp_mod->mod;
-	struct ktdp_hook *hook;
 	unsigned int i;
 
 	if (action != MODULE_STATE_COMING || strcmp(mod->name, "kvm"))
@@ -351,18 +339,16 @@ static int ktdp_hooks_see_module(struct notifier_block *nb,
 		struct tracepoint *tp =
 			tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]);
 
-		for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
-			if (hook->probe && !strcmp(tp->name, hook->name))
-				hook->tracepoint = tp;
-		}
+		if (!strcmp(tp->name, "kvm_mmu_set_spte"))
+			set_spte = tp;
 	}
 	return NOTIFY_OK;
 }
 
 /* kvm.ko, to which this module is linked, does not go before it. */
-static int __init ktdp_hooks_find_tracepoints(void)
+static int __init find_tracepoint(void)
 {
-	struct notifier_block nb = { .notifier_call = ktdp_hooks_see_module };
+	struct notifier_block nb = { .notifier_call = see_module };
 	int ret;
 
 	ret = register_tracepoint_module_notifier(&nb);
@@ -371,59 +357,59 @@ static int __init ktdp_hooks_find_tracepoints(void)
 	return ret;
 }
 
-static int __init ktdp_hook_find_function(struct ktdp_hook *hook)
+/*
+ * A kprobe that is never armed finds the function by its name, and the address, past
+ * an ENDBR, of which ftrace has the record.  (To have ftrace match the name against
+ * all its records takes it a hundred times as long, and it may match more than one.)
+ */
+static int __init find_function(unsigned int nr)
 {
 	char name[KSYM_NAME_LEN];
+	struct kprobe kp = { .symbol_name = name, .flags = KPROBE_FLAG_DISABLED };
 	int ret;
 
-	/* The parser writes to what it is given. */
-	strscpy(name, hook->name, sizeof(name));
-	ret = ftrace_set_filter(&hook->ops, name, strlen(name), 1);
+	snprintf(name, sizeof(name), "kvm:%s", function_names[nr]);
+	ret = register_kprobe(&kp);
+	if (!ret) {
+		unregister_kprobe(&kp);
+		function_ips[nr] = (unsigned long)kp.addr;
+		ret = kprobe_ftrace(&kp) ?
+			ftrace_set_filter_ip(&hooks_ops, function_ips[nr], 0, 0) :
+			-EINVAL;
+	}
 	if (!ret || ret == -ENOMEM)
 		return ret;
 	pr_err("this kernel's kvm has no function %s to hook: error %d\n",
-	       hook->name, ret);
+	       function_names[nr], ret);
 	return -ENOENT;
-}
-
-static void ktdp_hooks_free(void)
-{
-	struct ktdp_hook *hook;
-
-	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
-		if (!hook->probe)
-			ftrace_free_filter(&hook->ops);
-	}
-}
-
-/* When this returns, no handler runs. */
-void ktdp_hooks_exit(void)
-{
-	cancel_delayed_work_sync(&ktdp_hooks_idle_work);
-	ktdp_hooks_idle(NULL);
-	/* As unregister_ftrace_function() does for its own. */
-	tracepoint_synchronize_unregister();
-	/* It cannot refuse to go any more; but the text that is called must not. */
-	while (ktdp_hooks_lost && !ktdp_hooks_pinned)
-		ssleep(1);
-	ktdp_hooks_free();
 }
 
 /* Find every function and tracepoint, arm none. */
 int __init ktdp_hooks_init(void)
 {
-	struct ktdp_hook *hook;
+	unsigned int nr;
 	int ret;
 
-	ret = ktdp_hooks_find_tracepoints();
+	ret = find_tracepoint();
+	for (nr = 0; nr < NR_FUNCTIONS && !ret; nr++)
+		ret = find_function(nr);
 	if (ret)
-		return ret;
-	for (hook = ktdp_hooks; hook < KTDP_HOOKS_END; hook++) {
-		ret = hook->probe ? 0 : ktdp_hook_find_function(hook);
-		if (ret) {
-			ktdp_hooks_free();
-			return ret;
-		}
-	}
-	return 0;
+		ftrace_free_filter(&hooks_ops);
+	return ret;
+}
+
+/* When this returns, no handler runs. */
+void ktdp_hooks_exit(void)
+{
+	mutex_lock(&ktdp_hooks_lock);
+	disarm();
+	mutex_unlock(&ktdp_hooks_lock);
+	/* As unregister_ftrace_function() does for its own. */
+	tracepoint_synchronize_unregister();
+	cancel_delayed_work_sync(&watcher);
+	cancel_delayed_work_sync(&idle_work);
+	/* It cannot refuse to go any more; but the text that is called must not. */
+	while (functions_armed)
+		ssleep(1);
+	ftrace_free_filter(&hooks_ops);
 }

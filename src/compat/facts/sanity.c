@@ -12,6 +12,6 @@
 #if !IS_ENABLED(CONFIG_KVM) || !IS_ENABLED(CONFIG_HMM_MIRROR)
 #error "without KVM or HMM"
 #endif
-#ifndef CONFIG_DYNAMIC_FTRACE_WITH_ARGS
-#error "without ftrace"
+#if !defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) || !defined(CONFIG_KPROBES_ON_FTRACE)
+#error "without ftrace or kprobes"
 #endif
