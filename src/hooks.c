@@ -21,6 +21,7 @@
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/kprobes.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
@@ -38,15 +39,17 @@ static bool ktdp_eager = true;
 module_param_named(eager, ktdp_eager, bool, 0644);
 MODULE_PARM_DESC(eager, "copy vCPUs' faults into the table (takes effect when there is no TDP fd)");
 
-/* How long the hooks stay armed without a user. */
+/* How often the hooks are looked after, and how long they stay without a user. */
+#define WATCH_PERIOD	HZ
 #define LINGER		(10 * HZ)
 
 static void watch(struct work_struct *work);
 static DECLARE_DELAYED_WORK(watcher, watch);
 
-/* Protects the three below; held while hooks are armed and disarmed. */
+/* Protects the four below; held while hooks are armed and disarmed. */
 static DEFINE_MUTEX(ktdp_hooks_lock);
 static unsigned int users;
+static unsigned long unused_since;	/* jiffies */
 static bool functions_armed;		/* or may be, for ftrace is dead */
 static u32 eager_state;			/* KVM_TDP_EAGER_* */
 
@@ -175,7 +178,7 @@ static struct ftrace_ops hooks_ops = {
  * It does so, for good, when it finds its records in disorder (ftrace_kill()).
  * Call sites stay as they are then, and mostly go on to call; but nobody knows
  * which do, so the module stays.  Nobody is told either, so it is asked: before a
- * TDP fd is made, once a second while there is one, and when the last is closed.
+ * TDP fd is made, once a second while hooks are armed, and when the last is closed.
  *
  * Context: process context.
  * Return: ktdp_hooks_lost, of which that is one reason; once true, always true.
@@ -262,28 +265,22 @@ static int arm(void)
 	return arm_eager();
 }
 
+/*
+ * Once a second as long as anything is armed: disarm it if nobody has used it for a
+ * while, or if it is of no use.  ktdp_hooks_get() waits meanwhile, and arms it again.
+ */
 static void watch(struct work_struct *work)
 {
-	if (ktdp_hooks_look())
+	bool lost = ktdp_hooks_look();
+
+	if (lost)
 		ktdp_exports_stop();
-	else
-		queue_delayed_work(system_dfl_wq, &watcher, HZ);
-}
-
-/* Without users.  One that comes meanwhile waits, and arms again. */
-static void idle(struct work_struct *work)
-{
 	mutex_lock(&ktdp_hooks_lock);
-	if (!users)
+	if (lost || (!users && time_after_eq(jiffies, unused_since + LINGER)))
 		disarm();
+	else
+		queue_delayed_work(system_dfl_wq, &watcher, WATCH_PERIOD);
 	mutex_unlock(&ktdp_hooks_lock);
-}
-
-static DECLARE_DELAYED_WORK(idle_work, idle);
-
-static void disarm_later(void)
-{
-	mod_delayed_work(system_dfl_wq, &idle_work, LINGER);
 }
 
 /**
@@ -298,12 +295,13 @@ int ktdp_hooks_get(void)
 
 	if (mutex_lock_killable(&ktdp_hooks_lock))
 		return -EINTR;
-	if (!users)
+	if (!users) {
 		ret = arm();
-	if (ret)
-		disarm_later();
-	else if (!users++)
-		queue_delayed_work(system_dfl_wq, &watcher, HZ);
+		unused_since = jiffies;
+		queue_delayed_work(system_dfl_wq, &watcher, WATCH_PERIOD);
+	}
+	if (!ret)
+		users++;
 	mutex_unlock(&ktdp_hooks_lock);
 	return ret;
 }
@@ -312,15 +310,14 @@ void ktdp_hooks_put(void)
 {
 	mutex_lock(&ktdp_hooks_lock);
 	if (!--users) {
-		cancel_delayed_work_sync(&watcher);
-		disarm_later();
+		unused_since = jiffies;
 		/* The module can go now, and be kept no more. */
 		ktdp_hooks_look();
 	}
 	mutex_unlock(&ktdp_hooks_lock);
 }
 
-/* The caller is a user, so it stays that way: KVM_TDP_EAGER_*. */
+/* The caller is a user, so it stays that way, if hooks are not lost: KVM_TDP_EAGER_*. */
 u32 ktdp_hooks_eager(void)
 {
 	return READ_ONCE(eager_state);
@@ -407,7 +404,6 @@ void ktdp_hooks_exit(void)
 	/* As unregister_ftrace_function() does for its own. */
 	tracepoint_synchronize_unregister();
 	cancel_delayed_work_sync(&watcher);
-	cancel_delayed_work_sync(&idle_work);
 	/* It cannot refuse to go any more; but the text that is called must not. */
 	while (functions_armed)
 		ssleep(1);

@@ -7,8 +7,8 @@
  *
  * Lock order, outermost first:
  *
- *	ktdp_hooks_lock (waits for a work item that takes the next)
- *	  ktdp_exports_lock
+ *	ktdp_hooks_lock (alone)
+ *	ktdp_exports_lock
  *	tdp->importers_lock (alone)
  *	kvm->slots_lock
  *	  mmap_lock of the VM's mm
