@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Break what no test can break from outside: memory, and ftrace.  The kernel's
- * functions for that are called by an address that was found by name.
+ * Break what no test can break from outside: memory, ftrace, and the hooks into KVM.
+ * Functions for that are called by an address that was found by name.
  */
 
 #include <linux/ftrace.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
+#include <linux/ptrace.h>
 #include <linux/set_memory.h>
 
 #include "helper.h"
@@ -49,6 +50,22 @@ static int break_ftrace(void)
 	return 0;
 }
 
+/* As if a function called that kvm_tdp has not hooked. */
+static int break_hook(void)
+{
+	ftrace_func_t hook = break_find("kvm_tdp:ktdp_hook_called");
+	struct pt_regs regs = {};
+
+	if (!hook)
+		return -EOPNOTSUPP;
+	/* The warning that comes of it is excused: scripts/kernel-log.awk. */
+	pr_warn("ktdp_test: calls a hook of kvm_tdp for nothing\n");
+	preempt_disable();
+	hook((unsigned long)break_hook, 0, NULL, (struct ftrace_regs *)&regs);
+	preempt_enable();
+	return 0;
+}
+
 int test_break(struct ktdp_test_break *arg)
 {
 	switch (arg->what) {
@@ -57,6 +74,8 @@ int test_break(struct ktdp_test_break *arg)
 		return break_page(arg->hva, arg->what == KTDP_TEST_MEND_PAGE);
 	case KTDP_TEST_BREAK_FTRACE:
 		return break_ftrace();
+	case KTDP_TEST_BREAK_HOOK:
+		return break_hook();
 	default:
 		return -EINVAL;
 	}

@@ -419,6 +419,7 @@ struct ktdp_test_lock {
 #define KTDP_TEST_BREAK_PAGE	0	/* loads of it fault in the kernel */
 #define KTDP_TEST_MEND_PAGE	1
 #define KTDP_TEST_BREAK_FTRACE	2	/* for good */
+#define KTDP_TEST_BREAK_HOOK	3	/* until kvm_tdp is loaded anew */
 
 /**
  * struct ktdp_test_break - BREAK: what otherwise takes broken hardware, or a bug

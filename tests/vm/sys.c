@@ -315,6 +315,17 @@ int sys_delete_module(const char *name)
 	return sys(syscall(SYS_delete_module, name, O_NONBLOCK));
 }
 
+int sys_unload(const char *name)
+{
+	unsigned int ms = 5000;
+	int ret;
+
+	do {
+		ret = sys_delete_module(name);
+	} while (ret == -EWOULDBLOCK && sys_step(&ms));
+	return ret;
+}
+
 int sys_cap(int cap, bool on)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };

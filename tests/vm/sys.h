@@ -70,6 +70,8 @@ int sys_recv_fd(int sock);
 
 int sys_pidfd_getfd(pid_t pid, int fd);
 int sys_delete_module(const char *name);
+/* Patient with a module of which something that was closed is still on its way out. */
+int sys_unload(const char *name);
 
 /* Drop or raise an effective capability of this thread. */
 int sys_cap(int cap, bool on);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ftrace shuts itself down, while there are TDP fds.  There is no way back, so
- * this is the last program in its VM, where kvm_tdp stays loaded (ktdp.stays).
+ * The hooks are lost while there are TDP fds: one is called for nothing, or ftrace
+ * shuts itself down.  There is no way back from that, so this is the last program in
+ * its VM, where kvm_tdp stays loaded (ktdp.stays).
  */
 #include <unistd.h>
 
@@ -61,47 +62,81 @@ static void check_stopped(const char *when)
 	ok(ktdp_absent(bed.tdp, GPA, SIZE), "%s: nothing is mapped", when);
 }
 
-static void test_shut_down(void)
+/* Tables end while they are in use; @says so in the log. */
+static void check_lost(const char *what, unsigned int how, const char *says)
 {
 	struct kvm_tdp_verify verify;
 
 	bed_open(&bed);
 	vm_map(&bed.vm, 1, GPA, &mem);
 	handle = kmod_get(kmod, bed.tdp);
-	is(guest_fill(&bed.vm, GPA, SIZE, GEN(1)), 0, "guest writes");
-	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "engine reads");
+	is(guest_fill(&bed.vm, GPA, SIZE, GEN(1)), 0, "%s: guest writes", what);
+	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "%s: engine reads", what);
 	vm_open(&other.vm);
 
-	kmod_break(kmod, KTDP_TEST_BREAK_FTRACE, NULL);
-	is(ktdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "no TDP fd of another VM");
-	is(ktdp_create(bed.vm.fd, 0), -ENOTRECOVERABLE, "no second one of this VM");
-	is(fault_answers(-ENOTRECOVERABLE), -ENOTRECOVERABLE, "fault answers so");
-	ok(ktdp_empties(bed.tdp, TOLD_MS), "the table is emptied");
-	is(told_of_everything(), 1, "the importer was told of everything, once");
-	check_stopped("shut down");
+	kmod_break(kmod, how, NULL);
+	is(ktdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "%s: no TDP fd of another VM", what);
+	is(ktdp_create(bed.vm.fd, 0), -ENOTRECOVERABLE, "%s: no second one of this VM", what);
+	is(fault_answers(-ENOTRECOVERABLE), -ENOTRECOVERABLE, "%s: fault answers so", what);
+	ok(ktdp_empties(bed.tdp, TOLD_MS), "%s: the table is emptied", what);
+	is(told_of_everything(), 1, "%s: the importer was told of everything, once", what);
+	check_stopped(what);
 
 	/* The guest goes on, and does not fill the table. */
-	is(guest_check(&bed.vm, GPA, SIZE, GEN(1)), 0, "the guest reads what it wrote");
-	is(guest_fill(&bed.vm, GPA, SIZE, GEN(2)), 0, "and writes");
+	is(guest_check(&bed.vm, GPA, SIZE, GEN(1)), 0, "%s: the guest reads what it wrote",
+	   what);
+	is(guest_fill(&bed.vm, GPA, SIZE, GEN(2)), 0, "%s: and writes", what);
 	vm_unmap(&bed.vm, 1);
 	vm_map(&bed.vm, 1, GPA, &mem);
-	is(guest_fill(&bed.vm, GPA, SIZE, GEN(3)), 0, "in a new slot, too");
+	is(guest_fill(&bed.vm, GPA, SIZE, GEN(3)), 0, "%s: in a new slot, too", what);
 	check_stopped("later");
-	is(ktdp_verify(bed.tdp, 0, 1UL << 48, &verify), 0, "verify runs");
-	is(ktdp_verify_wrong(&verify), 0, "and finds nothing wrong");
-	is(klog_count(klog, "ftrace has shut itself down"), 1, "the log says so once");
+	is(ktdp_verify(bed.tdp, 0, 1UL << 48, &verify), 0, "%s: verify runs", what);
+	is(ktdp_verify_wrong(&verify), 0, "%s: and finds nothing wrong", what);
+	is(klog_count(klog, says), 1, "%s: the log says so once", what);
+}
+
+static void check_end(const char *what)
+{
+	kmod_put(kmod, handle);
+	bed_close(&bed);
+	is(ktdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "%s: still no TDP fd", what);
+	vm_close(&other.vm);
+}
+
+/* A hook is called by none of the functions that were hooked: which one is not seen? */
+static void test_unknown(void)
+{
+	check_lost("unknown", KTDP_TEST_BREAK_HOOK, "called a hook that is not its own");
+	check_end("unknown");
+	close(kmod);
+
+	/* Nothing is broken but the module's trust in its hooks. */
+	is(sys_unload("ktdp_test"), 0, "unload ktdp_test");
+	is(sys_unload("kvm_tdp_dma"), 0, "unload kvm_tdp_dma");
+	is(sys_unload("kvm_tdp"), 0, "unload kvm_tdp");
+	sys_module("kvm_tdp", "/dev/kvm_tdp");
+	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+	sys_module("ktdp_test", "/dev/ktdp_test");
+	kmod = kmod_open();
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 4), "loaded again, all works");
+	bed_close(&bed);
+}
+
+static void test_shut_down(void)
+{
+	check_lost("shut down", KTDP_TEST_BREAK_FTRACE, "ftrace has shut itself down");
 }
 
 static void test_end(void)
 {
-	kmod_put(kmod, handle);
-	bed_close(&bed);
-	is(ktdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "still no TDP fd");
-	vm_close(&other.vm);
+	check_end("shut down");
 	is(klog_count(klog, "kvm_tdp"), 0, "nothing more in the log");
 }
 
 static const struct tap_case cases[] = {
+	{ "unknown", test_unknown },
 	{ "shut_down", test_shut_down },
 	{ "end", test_end },
 };

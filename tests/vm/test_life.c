@@ -473,18 +473,6 @@ static void test_ftrace(void)
 	end();
 }
 
-/* What was closed last may still be on its way out. */
-static int unload(const char *name)
-{
-	unsigned int ms = 5000;
-	int ret;
-
-	do {
-		ret = sys_delete_module(name);
-	} while (ret == -EWOULDBLOCK && sys_step(&ms));
-	return ret;
-}
-
 static void test_unload(void)
 {
 	int copy;
@@ -495,7 +483,7 @@ static void test_unload(void)
 	is(sys_delete_module("kvm_tdp"), -EWOULDBLOCK,
 	   "kvm_tdp stays while an importer needs it");
 	close_dma();
-	is(unload("kvm_tdp_dma"), 0, "kvm_tdp_dma goes without engines");
+	is(sys_unload("kvm_tdp_dma"), 0, "kvm_tdp_dma goes without engines");
 	is(sys_delete_module("kvm_tdp"), -EWOULDBLOCK,
 	   "kvm_tdp stays while a TDP fd is open");
 	copy = must(dup(bed.tdp));
@@ -504,7 +492,7 @@ static void test_unload(void)
 	   "and while a duplicate is");
 	is(ktdp_prefault(copy, GPA, SIZE, ACC_W), 0, "which works all the time");
 	close(copy);
-	is(unload("kvm_tdp"), 0, "kvm_tdp goes, though the VM lives");
+	is(sys_unload("kvm_tdp"), 0, "kvm_tdp goes, though the VM lives");
 	is(guest_fill(&bed.vm, GPA, SIZE, GEN(3)), 0, "and runs on");
 	vm_unmap(&bed.vm, 1);
 	vm_map(&bed.vm, 1, GPA, &mem);
