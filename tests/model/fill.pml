@@ -18,6 +18,8 @@
  *			have passed its check
  * COUNT_BEFORE_SLOTS	start looks the slots up when it is counted
  * BARRIER		and a full barrier is between the two
+ * INVALID_SLOTS_TOO	and revokes those that KVM has marked invalid, too: fills that
+ *			saw them valid may still run
  * SLOT_BEFORE_CHECK	fill looks up the slot before it looks at the counters
  * WAIT_FOR_FILLS	KVM waits for SRCU between taking the slot away and the hook
  * HOOK_CLEARS		the hook clears and tells before it returns: later no
@@ -137,7 +139,13 @@ inline look_up_slots()
 {
 	SRCU_ENTER();
 	LOAD(SLOT, slot[0]);
-	LOAD(SLOT + 1, slot[1])
+	LOAD(SLOT + 1, slot[1]);
+#ifdef M_INVALID_SLOTS_TOO
+	atomic {
+		slot[0] = slot[0] % INVALID;
+		slot[1] = slot[1] % INVALID
+	}
+#endif
 }
 
 /* The host takes a page away, or puts another in its place; then it is free. */
