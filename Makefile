@@ -53,8 +53,16 @@ deb:
 	scripts/deps deb
 	scripts/deb
 
+# With the models as far as they are quick.
 unit:
 	$(MAKE) -C tests/unit run
+	scripts/deps model
+	tests/model/run quick
+
+# All of the models, with SPIN.
+model:
+	scripts/deps model
+	tests/model/run
 
 uapi:
 	$(MAKE) -C tests/uapi run
@@ -111,5 +119,5 @@ fuzz:
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
 .PHONY: all modules cli install install-cli uninstall dkms-install dkms-uninstall \
-	deb clean unit uapi static test test-debug test-debug-kcsan test-ept test-vm \
+	deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
 	matrix test-dkms demo bench stress stress-debug fuzz
