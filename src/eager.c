@@ -5,13 +5,14 @@
  *
  * The probe runs in the vCPU's thread, after KVM has written its entry, and
  * before KVM lets go of mmu_lock (for read, or for write) and of kvm->srcu.  It
- * never allocates, waits or loops over pages: on any doubt nothing is copied,
- * that is counted, and the first fault() for the page will map it.
+ * does not allocate, nor loop over pages, and waits for nothing but the lock of the
+ * page's region, which nobody holds for long: on any doubt nothing is copied, that is
+ * counted, and the first fault() for the page will map it.
  *
- * Why KVM's pfn may be copied without a snapshot of the sequence number.  Of an
+ * Why KVM's pfn may be copied without looking at the host's page table.  Of an
  * invalidation that covers the page let S, E be the callbacks of this module,
- * and Sk, Ek those of KVM.  All S and Sk come before all E and Ek.  S, E and the
- * copy C take mirror.lock; Sk and Ek take mmu_lock for write, so neither falls
+ * and Sk, Ek those of KVM.  All S and Sk come before all E and Ek.  S and the
+ * copy C take the region's lock; Sk and Ek take mmu_lock for write, so neither falls
  * between KVM's last check of its pfn and C.
  *
  *	C before S		S removes what C wrote; S looks at the slots
@@ -49,14 +50,13 @@
 #include <linux/percpu.h>
 #include <linux/sched/mm.h>
 
-#include "compat/lock.h"
 #include "compat/workqueue.h"
 #include "eager.h"
-#include "kvm.h"
+#include "fill.h"
 #include "pfn.h"
 
-/* Fewer tables in reserve than this: the worker is sent for more. */
-#define KTDP_EAGER_POOL_LOW	5
+/* Fewer pages in reserve than this: the worker is sent for more. */
+#define KTDP_EAGER_POOL_LOW	(KTDP_POOL_TARGET * 3 / 4)
 
 /* Faults that belong to no exported TDP. */
 static DEFINE_PER_CPU(u64, ktdp_eager_foreign);
@@ -77,8 +77,7 @@ static DEFINE_PER_CPU(struct ktdp_eager_last, ktdp_eager_last) = {
 	.pn = KTDP_EAGER_NOBODY,
 };
 
-/* Context: RCU read section, preemption off. */
-static struct kvm_exported_tdp *ktdp_eager_find(void)
+static noinline struct kvm_exported_tdp *ktdp_eager_look_up(void)
 {
 	struct kvm_vcpu *vcpu = ktdp_kvm_running_vcpu();
 	struct kvm_exported_tdp *tdp = NULL;
@@ -97,173 +96,98 @@ static struct kvm_exported_tdp *ktdp_eager_find(void)
 	return tdp;
 }
 
-static enum ktdp_eager ktdp_eager_result(int ret)
+/* Context: preemption off, which is an RCU read section. */
+static struct kvm_exported_tdp *ktdp_eager_find(void)
 {
-	switch (ret) {
-	case 0:
-		return KTDP_EAGER_FILLED;
-	case -EEXIST:
-		return KTDP_EAGER_PRESENT;
-	case -ENOMEM:
-		return KTDP_EAGER_NO_POOL;
-	default:
-		return KTDP_EAGER_NO_ROOM;
-	}
+	struct preempt_notifier *pn = ktdp_kvm_preempt_notifier();
+
+	if (pn == this_cpu_read(ktdp_eager_last.pn) &&
+	    !kvm_arch_vcpu_memslots_id(ktdp_kvm_notified_vcpu(pn)))
+		return this_cpu_read(ktdp_eager_last.tdp);
+	return ktdp_eager_look_up();
 }
 
 /**
  * ktdp_eager_copy() - copy one leaf of KVM's table
  * @tdp: the exported TDP
- * @gfn: first guest frame of the leaf
+ * @gfn: first guest frame of the leaf, within the table's reach
  * @level: its level
- * @spte: KVM's entry; write access may have been taken from it
+ * @sptep: KVM's entry
+ * @root: the table of KVM's that may have aliases (ktdp_kvm_root_has_aliases()); NULL
+ *	if it is known to have none
  *
- * Context: mirror.lock and kvm->srcu held.
+ * Context: ktdp_table_lock() for @level and kvm->srcu held.
  * Return: what became of it.
  */
-enum ktdp_eager ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level,
-				u64 spte)
+enum ktdp_fill ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level,
+			       const u64 *sptep, const struct ktdp_kvm_root *root)
 {
-	struct ktdp_mirror *mirror = &tdp->mirror;
-	u64 pages = ktdp_level_pages(level), window = gfn & ~ktdp_level_mask(2);
-	u64 pfn = ktdp_entry_pfn(&mirror->fmt, spte);
-	bool writable = spte & KTDP_SPTE_WRITABLE;
-	struct ktdp_slot slot;
+	const struct kvm_memory_slot *slot;
+	u64 pages = ktdp_level_pages(level), spte, pfn;
+	enum ktdp_fill result;
 	unsigned long hva;
-	int ret;
+	bool writable;
 
-	/* KVM has changed it again. */
-	if (!ktdp_spte_is_leaf(spte, level))
-		return KTDP_EAGER_BUSY;
-	/* KVM has slots, and its tables have levels, beyond the reach of ours. */
-	if (!ktdp_fmt_reaches(&mirror->fmt, gfn) ||
-	    ktdp_kvm_slot_locked(tdp, gfn, &slot) ||
-	    !ktdp_slot_covers(&slot, gfn, pages))
-		return KTDP_EAGER_NO_SLOT;
-	hva = ktdp_slot_hva(&slot, gfn);
+	if (ktdp_kvm_slot(tdp, gfn, &slot) || !ktdp_slot_covers(slot, gfn, pages))
+		return KTDP_FILL_NO_SLOT;
+	hva = ktdp_slot_hva(slot, gfn);
 	if (ktdp_notifier_is_busy(tdp, hva, hva + pages * PAGE_SIZE))
-		return KTDP_EAGER_BUSY;
-	if (ktdp_slot_is_logged(&slot))
+		return KTDP_FILL_BUSY;
+	spte = READ_ONCE(*sptep);
+	/* KVM has changed it again. */
+	if (!ktdp_spte_is_leaf(spte, level) ||
+	    (root && ktdp_kvm_root_has_aliases(tdp, root)))
+		return KTDP_FILL_BUSY;
+	pfn = ktdp_entry_pfn(&tdp->table.fmt, spte);
+	writable = spte & KTDP_SPTE_WRITABLE;
+	if (ktdp_slot_is_logged(slot))
 		writable &= level == KTDP_LEVEL_4K && ktdp_kvm_can_log(tdp);
-	if (!ktdp_pfn_is_ram(pfn) || !ktdp_pfn_prepare(pfn, writable))
-		return KTDP_EAGER_NOT_RAM;
-	if (writable && ktdp_slot_is_logged(&slot))
-		ktdp_slot_log_dirty(&slot, gfn, pages);
-	ret = ktdp_mirror_map(mirror, gfn, level, pfn, writable);
-	if (level == KTDP_LEVEL_4K && !ktdp_slot_is_logged(&slot) &&
-	    ktdp_slot_covers(&slot, window, KTDP_ENTRIES)) {
-		hva = ktdp_slot_hva(&slot, window);
-		if (!ktdp_notifier_is_busy(tdp, hva, hva + PMD_SIZE))
-			ktdp_mirror_open_window(mirror, gfn);
-	}
-	return ktdp_eager_result(ret);
+	if (!ktdp_pfn_prepare_any(pfn, writable))
+		return KTDP_FILL_NOT_RAM;
+	result = ktdp_fill_leaf(tdp, slot, gfn, level, pfn, writable);
+	/* What takes more than one entry is left to whoever wants to write. */
+	if (result == KTDP_FILL_READ_ONLY_ABOVE)
+		result = ktdp_fill_leaf(tdp, slot, gfn, level, pfn, false);
+	return result;
 }
 
-static void ktdp_eager_slow_atomic(int level, u64 gfn, u64 spte)
+static enum ktdp_fill ktdp_eager_fill(struct kvm_exported_tdp *tdp, u64 gfn,
+				      int level, const u64 *sptep)
 {
-	struct kvm_exported_tdp *tdp = ktdp_eager_find();
-	bool low;
+	enum ktdp_fill result;
 
-	if (!tdp)
-		return;
 	lockdep_assert_held(&tdp->kvm->mmu_lock);
-	if (!raw_spin_trylock(&tdp->mirror.lock)) {
-		atomic64_inc(&tdp->eager.contended);
-		return;
-	}
-	tdp->eager.seen[ktdp_eager_copy(tdp, gfn, level, spte)]++;
-	low = tdp->mirror.nr_pool < KTDP_EAGER_POOL_LOW;
-	raw_spin_unlock(&tdp->mirror.lock);
-	if (low)
-		queue_work(system_dfl_wq, &tdp->eager.refill);
+	/* KVM has slots, and its tables have levels, beyond the reach of ours. */
+	if (!ktdp_fmt_reaches(&tdp->table.fmt, gfn))
+		return KTDP_FILL_NO_SLOT;
+	ktdp_table_lock(&tdp->table, gfn, level);
+	result = ktdp_eager_copy(tdp, gfn, level, sptep, NULL);
+	ktdp_table_unlock(&tdp->table, gfn, level);
+	return result;
 }
 
-static noinline void ktdp_eager_slow(int level, u64 gfn, u64 spte)
-{
-	preempt_disable();
-	ktdp_eager_slow_atomic(level, gfn, spte);
-	preempt_enable();
-}
-
-/*
- * The inline forms of raw_spin_trylock() and raw_spin_unlock(), for a caller with
- * preemption off: the calls, and the registers they cost, would be a quarter of
- * what a vCPU's fault pays here.
- */
-#ifdef CONFIG_DEBUG_SPINLOCK
-#define ktdp_eager_trylock		raw_spin_trylock
-#define ktdp_eager_unlock		raw_spin_unlock
-#else
-#define ktdp_eager_trylock(lock)	__cond_lock(lock, do_raw_spin_trylock(lock))
-#define ktdp_eager_unlock		do_raw_spin_unlock
-#endif
-
-/*
- * The common case, and the one whose cost counts: the vCPU that faulted last on
- * this CPU, and a writable, anonymous 4K page in the window of the last one,
- * which has no leaf yet.  Return: whether it was that.
- *
- * Context: preemption off, for this_cpu_read() and ktdp_eager_forget().
- */
-static __always_inline bool ktdp_eager_fast(u64 gfn, u64 spte)
-{
-	struct preempt_notifier *pn = ktdp_kvm_preempt_notifier();
-	struct kvm_exported_tdp *tdp;
-	struct ktdp_mirror *mirror;
-	u64 hpa, leaf;
-
-	if (unlikely(pn != this_cpu_read(ktdp_eager_last.pn)))
-		return false;
-	if (unlikely(kvm_arch_vcpu_memslots_id(ktdp_kvm_notified_vcpu(pn))))
-		return false;
-	if (unlikely(!(spte & KTDP_SPTE_PRESENT)) ||
-	    unlikely(!(spte & KTDP_SPTE_WRITABLE)))
-		return false;
-	tdp = this_cpu_read(ktdp_eager_last.tdp);
-	mirror = &tdp->mirror;
-	hpa = ktdp_entry_hpa(&mirror->fmt, spte);
-	leaf = mirror->fmt.leaf_writable | hpa;
-	if (unlikely(!ktdp_mirror_can_fill()) ||
-	    unlikely(!ktdp_pfn_prepare_fast(hpa)))
-		return false;
-	if (unlikely(!ktdp_eager_trylock(&mirror->lock)))
-		return false;
-	if (unlikely(!ktdp_mirror_is_open(mirror, gfn)) ||
-	    unlikely(!ktdp_mirror_fill(mirror->hint, gfn, leaf))) {
-		ktdp_eager_unlock(&mirror->lock);
-		return false;
-	}
-	tdp->eager.seen[KTDP_EAGER_FILLED]++;
-	ktdp_eager_unlock(&mirror->lock);
-	return true;
-}
-
-/*
- * The vCPU's fault has written *@sptep.  From 7.0 on tracepoints leave preemption
- * on; what that costs here is saved with the lock.
- */
+/* The vCPU's fault has written *@sptep.  From 7.0 on preemption is on here. */
 void ktdp_eager_probe(void *unused, int level, gfn_t gfn, u64 *sptep)
 {
-	u64 spte = READ_ONCE(*sptep);
-	bool done;
+	struct kvm_exported_tdp *tdp;
+	enum ktdp_fill result;
 
-	/* Two calls, for it spares the fast way a register. */
-	if (unlikely(level != KTDP_LEVEL_4K)) {
-		ktdp_eager_slow(level, gfn, spte);
-		return;
-	}
 	preempt_disable();
-	done = ktdp_eager_fast(gfn, spte);
+	tdp = ktdp_eager_find();
+	if (tdp) {
+		result = ktdp_eager_fill(tdp, gfn, level, sptep);
+		this_cpu_inc(tdp->eager_counts->nr[result]);
+		if (READ_ONCE(tdp->table.nr_pool) < KTDP_EAGER_POOL_LOW)
+			queue_work(system_dfl_wq, &tdp->refill_work);
+	}
 	preempt_enable();
-	if (unlikely(!done))
-		ktdp_eager_slow(KTDP_LEVEL_4K, gfn, spte);
 }
 
 /* The pool ran low; a vCPU's fault cannot wait for memory. */
 static void ktdp_eager_refill(struct work_struct *work)
 {
 	struct kvm_exported_tdp *tdp =
-		container_of(work, struct kvm_exported_tdp, eager.refill);
+		container_of(work, struct kvm_exported_tdp, refill_work);
 
 	if (!mmget_not_zero(ktdp_mm(tdp)))
 		return;
@@ -272,9 +196,12 @@ static void ktdp_eager_refill(struct work_struct *work)
 	mmput_async(ktdp_mm(tdp));
 }
 
-void ktdp_eager_init(struct kvm_exported_tdp *tdp)
+int ktdp_eager_init(struct kvm_exported_tdp *tdp)
 {
-	INIT_WORK(&tdp->eager.refill, ktdp_eager_refill);
+	INIT_WORK(&tdp->refill_work, ktdp_eager_refill);
+	tdp->eager_counts = alloc_percpu_gfp(struct ktdp_eager_counts,
+					     GFP_KERNEL_ACCOUNT);
+	return tdp->eager_counts ? 0 : -ENOMEM;
 }
 
 /* No handler can find @tdp any more but by ktdp_eager_last. */
@@ -294,25 +221,28 @@ void ktdp_eager_forget(struct kvm_exported_tdp *tdp)
 /* No handler uses @tdp any more. */
 void ktdp_eager_exit(struct kvm_exported_tdp *tdp)
 {
-	cancel_work_sync(&tdp->eager.refill);
+	cancel_work_sync(&tdp->refill_work);
+	free_percpu(tdp->eager_counts);
 }
 
-/* Context: mirror.lock held. */
 void ktdp_eager_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
 {
-	const u64 *seen = tdp->eager.seen;
-	int cpu;
+	u64 sum[KTDP_FILL_NR] = {};
+	int cpu, i;
 
-	lockdep_assert_held(&tdp->mirror.lock);
-	st->eager_filled = seen[KTDP_EAGER_FILLED];
-	st->eager_present = seen[KTDP_EAGER_PRESENT];
-	st->eager_busy = seen[KTDP_EAGER_BUSY];
-	st->eager_no_pool = seen[KTDP_EAGER_NO_POOL];
-	st->eager_no_room = seen[KTDP_EAGER_NO_ROOM];
-	st->eager_no_slot = seen[KTDP_EAGER_NO_SLOT];
-	st->eager_not_ram = seen[KTDP_EAGER_NOT_RAM];
-	st->eager_contended = atomic64_read(&tdp->eager.contended);
 	st->eager_foreign = 0;
-	for_each_possible_cpu(cpu)
+	for_each_possible_cpu(cpu) {
+		for (i = 0; i < KTDP_FILL_NR; i++)
+			sum[i] += per_cpu_ptr(tdp->eager_counts, cpu)->nr[i];
 		st->eager_foreign += per_cpu(ktdp_eager_foreign, cpu);
+	}
+	st->eager_filled = sum[KTDP_FILL_DONE];
+	st->eager_present = sum[KTDP_FILL_PRESENT];
+	st->eager_busy = sum[KTDP_FILL_BUSY];
+	st->eager_no_pool = sum[KTDP_FILL_NO_TABLE];
+	st->eager_no_room = sum[KTDP_FILL_IN_THE_WAY];
+	st->eager_no_slot = sum[KTDP_FILL_NO_SLOT];
+	st->eager_not_ram = sum[KTDP_FILL_NOT_RAM];
+	/* It waits for a lock instead. */
+	st->eager_contended = 0;
 }

@@ -2,12 +2,17 @@
 #ifndef _KTDP_EAGER_H
 #define _KTDP_EAGER_H
 
-#include "ktdp.h"
+#include "kvm.h"
+
+/* What became of vCPUs' faults. */
+struct ktdp_eager_counts {
+	u64 nr[KTDP_FILL_NR];
+};
 
 void ktdp_eager_probe(void *unused, int level, gfn_t gfn, u64 *sptep);
-enum ktdp_eager ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level,
-				u64 spte);
-void ktdp_eager_init(struct kvm_exported_tdp *tdp);
+enum ktdp_fill ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level,
+			       const u64 *sptep, const struct ktdp_kvm_root *root);
+int ktdp_eager_init(struct kvm_exported_tdp *tdp);
 void ktdp_eager_exit(struct kvm_exported_tdp *tdp);
 void ktdp_eager_forget(struct kvm_exported_tdp *tdp);
 void ktdp_eager_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st);

@@ -70,103 +70,10 @@ void ktdp_exports_stop(void)
 	mutex_unlock(&ktdp_exports_lock);
 }
 
-typedef void (*ktdp_mirror_op)(struct ktdp_mirror *mirror, u64 start, u64 end,
-			       struct ktdp_zap *zap);
-
-/*
- * Take access away from [@start, @end), piece by piece lest the lock be held for
- * long.  Refaults in between are legal, see notifier.c.
- *
- * Clearing is announced in the hold of the lock in which the first entry goes.
- * Return: whether others had cleared something and not yet told, when this was
- * done.
- */
-static bool ktdp_export_clear(struct kvm_exported_tdp *tdp, u64 start, u64 end,
-			      ktdp_mirror_op op, struct ktdp_zap *zap)
-{
-	bool announced = false;
-	int others = 0;
-	u64 next;
-
-	for (; start < end; start = next) {
-		next = ktdp_mirror_piece_end(start, end);
-		raw_spin_lock(&tdp->mirror.lock);
-		op(&tdp->mirror, start, next, zap);
-		if (zap->end && !announced) {
-			atomic_inc(&tdp->notifying);
-			announced = true;
-		}
-		/* Acquire: none means that the callbacks have returned, see below. */
-		others = atomic_read_acquire(&tdp->notifying) - announced;
-		raw_spin_unlock(&tdp->mirror.lock);
-	}
-	return others;
-}
-
-/*
- * Take access away, and return when every importer knows.  Entries of the range
- * that another CPU has cleared, and is about to tell of, are told here too: they
- * may have been larger than the range, so whole leaves of the largest size are.
- */
-static void ktdp_export_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
-			       ktdp_mirror_op op)
-{
-	u64 limit = ktdp_gfn_end(tdp->mirror.fmt.level);
-	u64 mask = ktdp_level_mask(tdp->mirror.fmt.max_leaf_level);
-	struct ktdp_zap zap = {};
-
-	end = min(end, limit);
-	if (ktdp_export_clear(tdp, start, end, op, &zap)) {
-		start &= ~mask;
-		end = (end + mask) & ~mask;
-	} else if (!zap.end) {
-		return;
-	}
-	if (zap.end) {
-		start = min(start, zap.start);
-		end = max(end, zap.end);
-	}
-	if (end >= limit)
-		ktdp_importers_invalidate(tdp, 0, -1UL);
-	else
-		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
-					  (end - start) << PAGE_SHIFT);
-	if (!zap.end)
-		return;
-	/* The callbacks have returned; pairs with the acquire above. */
-	smp_mb__before_atomic();
-	atomic_dec(&tdp->notifying);
-	ktdp_pool_free_zapped(tdp, &zap);
-}
-
-/**
- * ktdp_export_zap() - remove all leaves that touch a range of guest frames
- * @tdp: the exported TDP
- * @start: first gfn
- * @end: gfn behind the last one
- *
- * Context: atomic or not; no lock of ours held.
- */
-void ktdp_export_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
-{
-	ktdp_export_revoke(tdp, start, end, ktdp_mirror_zap);
-}
-
-/* As ktdp_export_zap(), but only write access goes. */
-void ktdp_export_wrprot(struct kvm_exported_tdp *tdp, u64 start, u64 end)
-{
-	ktdp_export_revoke(tdp, start, end, ktdp_mirror_wrprot);
-}
-
-void ktdp_export_zap_all(struct kvm_exported_tdp *tdp)
-{
-	ktdp_export_zap(tdp, 0, ktdp_gfn_end(tdp->mirror.fmt.level));
-}
-
 static void ktdp_export_init_meta(struct kvm_exported_tdp *tdp)
 {
-	const struct ktdp_fmt *fmt = &tdp->mirror.fmt;
-	u64 root_hpa = ktdp_table_hpa(tdp->mirror.root);
+	const struct ktdp_fmt *fmt = &tdp->table.fmt;
+	u64 root_hpa = ktdp_entries_to_hpa(tdp->table.root);
 
 	if (fmt->type == KVM_TDP_TYPE_EPT) {
 		struct kvm_exported_tdp_meta_vmx *vmx = &tdp->meta.vmx;
@@ -194,7 +101,7 @@ static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 	struct kvm_exported_tdp *tdp;
 	int ret;
 
-	tdp = kzalloc(sizeof(*tdp), GFP_KERNEL_ACCOUNT);
+	tdp = kvzalloc(sizeof(*tdp), GFP_KERNEL_ACCOUNT);
 	if (!tdp)
 		return ERR_PTR(-ENOMEM);
 	kvm_get_kvm(kvm);
@@ -203,13 +110,15 @@ static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 	tdp->hmm.mm = kvm->mm;
 	tdp->eager_state = ktdp_hooks_eager();
 	ktdp_importers_init(tdp);
-	ktdp_eager_init(tdp);
-	ret = ktdp_kvm_init_fmt(kvm, &tdp->mirror.fmt);
+	ret = ktdp_kvm_init_fmt(kvm, &tdp->table.fmt);
+	if (ret)
+		goto err_free;
+	ret = ktdp_eager_init(tdp);
 	if (ret)
 		goto err_free;
 	ret = init_srcu_struct(&tdp->importers_srcu);
 	if (ret)
-		goto err_free;
+		goto err_eager_exit;
 	ret = ktdp_pool_init(tdp);
 	if (ret)
 		goto err_cleanup_srcu;
@@ -223,22 +132,24 @@ err_pool_exit:
 	ktdp_pool_exit(tdp);
 err_cleanup_srcu:
 	cleanup_srcu_struct(&tdp->importers_srcu);
+err_eager_exit:
+	ktdp_eager_exit(tdp);
 err_free:
 	kvm_put_kvm(kvm);
-	kfree(tdp);
+	kvfree(tdp);
 	return ERR_PTR(ret);
 }
 
 static void ktdp_export_destroy(struct kvm_exported_tdp *tdp)
 {
-	ktdp_eager_exit(tdp);
-	/* Zaps all, if the exit of the mm has not. */
+	/* Revokes all, if the exit of the mm has not. */
 	ktdp_notifier_unregister(tdp);
+	ktdp_eager_exit(tdp);
 	ktdp_pool_exit(tdp);
 	WARN_ON_ONCE(!list_empty(&tdp->importers));
 	cleanup_srcu_struct(&tdp->importers_srcu);
 	kvm_put_kvm(tdp->kvm);
-	kfree(tdp);
+	kvfree(tdp);
 	ktdp_hooks_put();
 }
 
@@ -336,6 +247,8 @@ void ktdp_export_put(struct kvm_exported_tdp *tdp)
 		mutex_unlock(&ktdp_exports_lock);
 		return;
 	}
+	/* A vCPU may know it for longer than the hooks find it: nothing is filled then. */
+	ktdp_notifier_stop(tdp);
 	hash_del_rcu(&tdp->node);
 	mutex_unlock(&ktdp_exports_lock);
 
@@ -345,23 +258,54 @@ void ktdp_export_put(struct kvm_exported_tdp *tdp)
 	ktdp_export_destroy(tdp);
 }
 
-void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
+/**
+ * ktdp_export_leaves() - count leaves
+ * @tdp: the exported TDP
+ * @leaves: is set to how many there are, by level
+ * @cleared: is set to how many there were and are no more
+ *
+ * Those of tables that were unlinked as a whole are counted by a worker, which is
+ * waited for.  No lock is taken, lest vCPUs wait: if the table is being changed, the
+ * numbers need not fit together.
+ *
+ * Context: process context, may sleep.
+ */
+void ktdp_export_leaves(struct kvm_exported_tdp *tdp, u64 *leaves, u64 *cleared)
 {
-	struct ktdp_mirror *mirror = &tdp->mirror;
+	struct ktdp_region *region;
+	u64 detached;
 	int i;
 
-	raw_spin_lock(&mirror->lock);
-	ktdp_mirror_settle(mirror);
+	flush_work(&tdp->count_work);
+	memset(leaves, 0, KTDP_MAX_LEAF_LEVEL * sizeof(*leaves));
+	*cleared = 0;
+	for (region = tdp->table.regions;
+	     region < tdp->table.regions + KTDP_REGIONS; region++) {
+		for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
+			leaves[i] += READ_ONCE(region->leaves[i]);
+		*cleared += READ_ONCE(region->cleared);
+	}
+	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++) {
+		detached = atomic64_read(&tdp->leaves_detached[i]);
+		leaves[i] -= detached;
+		*cleared += detached;
+	}
+}
+
+void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
+{
+	struct ktdp_table *table = &tdp->table;
+	int i;
+
+	ktdp_export_leaves(tdp, st->leaves, &st->entries_zapped);
+	st->entries_set = st->entries_zapped;
 	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
-		st->leaves[i] = mirror->root->leaves[i];
-	st->table_pages = 1 + mirror->nr_linked -
+		st->entries_set += st->leaves[i];
+	st->table_pages = 1 + atomic_long_read(&table->nr_linked) -
 			  atomic_long_read(&tdp->nr_freed);
-	st->pool_pages = mirror->nr_pool;
-	st->entries_set = mirror->entries_set;
-	st->entries_zapped = mirror->entries_zapped;
-	st->replaced = mirror->replaced;
+	st->pool_pages = READ_ONCE(table->nr_pool);
+	st->replaced = atomic64_read(&tdp->stat.replaced);
 	ktdp_eager_stats(tdp, st);
-	raw_spin_unlock(&mirror->lock);
 
 	st->importers = atomic64_read(&tdp->stat.importers);
 	st->faults = atomic64_read(&tdp->stat.faults);

@@ -1,70 +1,264 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fault and prefault: memslot, host pages by hmm_range_fault(), commit.
+ * fault and prefault: what the host's page table has is copied; what it lacks is
+ * brought by GUP, and looked for again.
  *
- * The commit is valid because of two checks, both made under mirror.lock and
- * kvm->srcu: nothing was or is being invalidated (notifier.c), and the slot is
- * the one that the host address was computed from.
+ *	SRCU {	look up the slot
+ *		lock, interrupts off {
+ *			an invalidation of it in progress?	then stop
+ *			walk the host's table; if it grants:	log, write
+ *		}
+ *	}
+ *
+ * Look-up, lock, check, walk, in this order, and the last three in one hold: why
+ * nothing else is needed stands in notifier.c.  No pointer into the host's table and
+ * no frame outlives the hold.
  *
  * While KVM logs dirty pages in a slot, a page is mapped writable only for a
  * write, as a 4K leaf, and after its bit was set in the log; when the bit is
- * harvested write access goes again (hooks.c).  Both happen under mirror.lock,
- * so a page that importers can write has its bit set.
+ * harvested write access goes again (hooks.c).  Both happen under the
+ * region's lock, so a page that importers can write has its bit set.
  *
- * hmm_range_fault() tells what is there, and is not asked for more: it would
- * hold mmap_lock while it waits for swap.  What is missing is brought by GUP,
- * which lets go of the lock for that, can be killed, and refuses what devices
- * must not reach (shadow stacks).  Neither lock nor SRCU section is held
- * meanwhile: it may wait for a userfaultfd handler that issues memslot ioctls.
- *
- * hmm_range_fault() wants an interval notifier, of which it reads the mm and the
- * sequence number.  It is given one that is never inserted and never changes.
- *
- * What is rare is noinline: the common path costs half of what finding the page
- * does, and is to stay there.
+ * GUP makes pages present as a vCPU would.  It lets go of mmap_lock where it has to
+ * wait, can be killed, has an errno that says why not, and refuses what devices must
+ * not reach.  No SRCU section is held meanwhile: it may wait for a userfaultfd
+ * handler that issues memslot ioctls.
  */
 
-#include <linux/hmm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
 #include <linux/userfaultfd_k.h>
 
 #include "compat/gup.h"
-#include "kvm.h"
-#include "pfn.h"
+#include "fill.h"
+#include "host.h"
+#include "table/fmt_host.h"
 
 #define KTDP_RETRY_SPINS	4	/* before the first pause of a tick */
 #define KTDP_RETRY_MAX		(KTDP_RETRY_SPINS + HZ)	/* a second of pauses */
 #define KTDP_FAULT_IN_MAX	64
 #define KTDP_WINDOW		KTDP_ENTRIES	/* 2M of 4K pages */
-#define KTDP_COMMIT_BATCH	64	/* pages under one hold of the lock */
 
 struct ktdp_fault {
 	struct kvm_exported_tdp *tdp;
+	struct ktdp_host host;
 	u64 gfn;
 	unsigned long nr;	/* pages wanted, within one 2M window */
 	bool write;
-	unsigned long *pfns;	/* room for nr; from HMM, or ktdp_page() */
 
 	/* one attempt */
-	struct ktdp_slot slot;
-	unsigned long hva;
-	struct ktdp_snapshot snapshot;
+	const struct kvm_memory_slot *slot;
+	unsigned long hva;	/* of gfn */
+	bool writable;		/* what the host lets write, importers may */
 	u64 done;		/* pages mapped, or found mapped, from gfn on */
 	int level;		/* of the leaf behind those, if it cannot be mapped */
+	int lock;		/* the level that the lock to be held is for */
+	int max_level;		/* of a leaf */
+	int error;
 
 	/* all attempts */
+	struct page *vouched;	/* held, or NULL; see ktdp_host_read() */
 	unsigned int tries;
 	unsigned int faulted_in;
 };
+
+static enum ktdp_fill ktdp_fail(struct ktdp_fault *f, int error)
+{
+	f->error = error;
+	return KTDP_FILL_FAILED;
+}
+
+/*
+ * The largest leaf that the host's mapping, the slot's bounds and the alignment of
+ * all three addresses allow.
+ */
+static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
+			    const struct ktdp_host_leaf *leaf)
+{
+	unsigned long hva = ktdp_slot_hva(f->slot, gfn);
+	int level = min(leaf->level, f->max_level);
+
+	if (ktdp_slot_is_logged(f->slot))
+		return KTDP_LEVEL_4K;
+	for (; level > KTDP_LEVEL_4K; level--) {
+		u64 mask = ktdp_level_mask(level);
+
+		if (!((gfn ^ leaf->pfn) & mask) &&
+		    !((gfn ^ (hva >> PAGE_SHIFT)) & mask) &&
+		    ktdp_slot_covers(f->slot, gfn & ~mask, mask + 1))
+			break;
+	}
+	return level;
+}
+
+/* The leaf with @gfn in it, whatever it is. */
+static noinline enum ktdp_fill
+ktdp_fault_leaf(struct ktdp_fault *f, u64 gfn, const struct ktdp_walk *walk)
+{
+	struct ktdp_host_leaf leaf;
+	enum ktdp_fill result;
+	bool writable;
+	u64 mask;
+
+	ktdp_host_read(walk, f->vouched, &leaf);
+	if (!leaf.readable || !leaf.is_ram || (f->write && !leaf.writable))
+		return KTDP_FILL_ABSENT;
+	writable = leaf.writable && f->writable;
+	f->level = ktdp_fault_level(f, gfn, &leaf);
+	if (f->level > f->lock) {
+		/* Let go, and look at all of it anew. */
+		f->lock = f->level;
+		return KTDP_FILL_DONE;
+	}
+	if (!ktdp_pfn_prepare(leaf.pfn, writable))
+		return KTDP_FILL_NOT_RAM;
+	mask = ktdp_level_mask(f->level);
+	result = ktdp_fill_leaf(f->tdp, f->slot, gfn & ~mask, f->level,
+				leaf.pfn & ~mask, writable);
+	if (result <= KTDP_FILL_PRESENT) {
+		f->done = (gfn | mask) + 1 - f->gfn;
+		result = KTDP_FILL_DONE;
+	}
+	return result;
+}
+
+/*
+ * Is any of what the hold may map being invalidated?  This comes before the walk, lest
+ * the invalidation end in between.  A leaf of 2M is in one window, that of each of its
+ * pages.
+ */
+static bool ktdp_fault_is_busy(struct ktdp_fault *f, unsigned long hva,
+			       unsigned int nr)
+{
+	unsigned long size = ktdp_level_pages(f->lock) << PAGE_SHIFT;
+
+	if (f->lock > KTDP_LEVEL_2M &&
+	    ktdp_notifier_is_busy(f->tdp, hva & -size, (hva & -size) + size)) {
+		/* A smaller leaf may be had. */
+		f->max_level = KTDP_LEVEL_2M;
+	}
+	return ktdp_notifier_is_busy(f->tdp, hva, hva + nr * PAGE_SIZE);
+}
+
+/* What one hold of the lock allows. */
+static enum ktdp_fill ktdp_fault_some(struct ktdp_fault *f)
+{
+	const u64 write = f->write ? KTDP_HOST_WRITE : 0;
+	const u64 want = KTDP_HOST_PRESENT | KTDP_HOST_USER | write;
+	const struct ktdp_source source = {
+		.look = want | KTDP_HOST_SPECIAL | KTDP_HOST_UFFD_WP,
+		.want = want,
+		.write = f->writable ? KTDP_HOST_WRITE : 0,
+	};
+	u64 gfn = f->gfn + f->done;
+	unsigned long hva = ktdp_slot_hva(f->slot, gfn);
+	unsigned int nr = min3(f->nr - (unsigned long)f->done,
+			       (unsigned long)KTDP_HOLD_ENTRIES,
+			       PTRS_PER_PTE - pte_index(hva));
+	enum ktdp_fill result;
+	struct ktdp_walk walk;
+
+	if (ktdp_fault_is_busy(f, hva, nr))
+		return KTDP_FILL_BUSY;
+	if (!ktdp_host_walk(f->host.mm, hva, &walk))
+		return KTDP_FILL_ABSENT;
+	if (walk.level == KTDP_LEVEL_4K) {
+		f->level = KTDP_LEVEL_4K;
+		result = ktdp_fill_run(f->tdp, f->slot, gfn, walk.entryp, &nr,
+				       &source);
+		f->done += nr;
+		if (nr || (result != KTDP_FILL_ABSENT && result != KTDP_FILL_PRESENT))
+			return result;
+	}
+	return ktdp_fault_leaf(f, gfn, &walk);
+}
+
+/* Look up the slot.  Return: KTDP_FILL_DONE, or why that is the end of it. */
+static enum ktdp_fill ktdp_fault_slot(struct ktdp_fault *f)
+{
+	const struct kvm_memory_slot *slot;
+	bool logged;
+	int ret;
+
+	ret = ktdp_kvm_slot(f->tdp, f->gfn, &slot);
+	if (ret == -EAGAIN)
+		return KTDP_FILL_BUSY;
+	if (ret)
+		return ktdp_fail(f, ret);
+	f->slot = slot;
+	f->hva = ktdp_slot_hva(slot, f->gfn);
+	logged = ktdp_slot_is_logged(slot);
+	if (f->write && ktdp_slot_is_readonly(slot))
+		return ktdp_fail(f, -EACCES);
+	if (f->write && logged && !ktdp_kvm_can_log(f->tdp))
+		return ktdp_fail(f, -EBUSY);
+	f->writable = !ktdp_slot_is_readonly(slot) && (f->write || !logged);
+	f->nr = min_t(u64, f->nr, slot->base_gfn + slot->npages - f->gfn);
+	f->nr = min(f->nr, ktdp_host_room(&f->host, f->hva));
+	return f->nr ? KTDP_FILL_DONE : KTDP_FILL_ABSENT;
+}
+
+/* One attempt.  Return: KTDP_FILL_DONE with f->done set, or why there is nothing. */
+static enum ktdp_fill ktdp_fault_try(struct ktdp_fault *f)
+{
+	struct kvm_exported_tdp *tdp = f->tdp;
+	enum ktdp_fill result;
+	unsigned long flags;
+	int idx, lock;
+
+	f->done = 0;
+	f->lock = KTDP_LEVEL_2M;
+	f->max_level = tdp->table.fmt.max_leaf_level;
+	if (ktdp_host_lock(&f->host))
+		return ktdp_fail(f, -EINTR);
+	idx = srcu_read_lock(&tdp->kvm->srcu);
+	result = ktdp_fault_slot(f);
+	while (result == KTDP_FILL_DONE && f->done < f->nr) {
+		lock = f->lock;
+		/* Waiting for the lock is not to keep interrupts off. */
+		ktdp_table_lock(&tdp->table, f->gfn, lock);
+		local_irq_save(flags);
+		result = ktdp_fault_some(f);
+		local_irq_restore(flags);
+		ktdp_table_unlock(&tdp->table, f->gfn, lock);
+	}
+	srcu_read_unlock(&tdp->kvm->srcu, idx);
+	ktdp_host_unlock(&f->host);
+	return f->done ? KTDP_FILL_DONE : result;
+}
+
+/*
+ * Remove the leaf, or the table, that stands where the host's mapping now
+ * wants another level.
+ */
+static noinline void ktdp_fault_make_room(struct ktdp_fault *f)
+{
+	u64 gfn = f->gfn + f->done, mask;
+	struct ktdp_walk walk;
+	int level = f->level;
+
+	rcu_read_lock();
+	if (ktdp_table_walk(&f->tdp->table, gfn, &walk))
+		level = max(level, walk.level);
+	rcu_read_unlock();
+	atomic64_inc(&f->tdp->stat.replaced);
+	mask = ktdp_level_mask(level);
+	ktdp_revoke(f->tdp, gfn & ~mask, (gfn | mask) + 1, false);
+}
+
+static void ktdp_fault_put_page(struct ktdp_fault *f)
+{
+	if (f->vouched)
+		put_page(f->vouched);
+	f->vouched = NULL;
+}
 
 /* GUP knows one errno for all of it. */
 static int ktdp_fault_check_vma(const struct ktdp_fault *f,
 				const struct vm_area_struct *vma)
 {
-	if (!vma || !(vma->vm_flags & VM_READ) ||
-	    (vma->vm_flags & (VM_IO | VM_PFNMAP)))
+	if (!vma || (vma->vm_flags & (VM_IO | VM_PFNMAP)) ||
+	    !(vma->vm_flags & (VM_READ | (f->write ? VM_WRITE : 0))))
 		return -EFAULT;
 	if (f->write && (!(vma->vm_flags & VM_WRITE) ||
 			 ktdp_vma_is_shadow_stack(vma)))
@@ -75,13 +269,14 @@ static int ktdp_fault_check_vma(const struct ktdp_fault *f,
 /*
  * Make pages present as a vCPU would, from the first on, as many as can be had:
  * with mmap_lock dropped where the fault has to wait, and with an error that
- * says why not.
+ * says why not.  If it is one, hold it.
  */
 static noinline int ktdp_fault_in(struct ktdp_fault *f)
 {
 	unsigned int flags = FOLL_HWPOISON | FOLL_HONOR_NUMA_FAULT |
 			     (f->write ? FOLL_WRITE : 0);
-	struct mm_struct *mm = ktdp_mm(f->tdp);
+	unsigned long nr;
+	struct mm_struct *mm = f->host.mm;
 	struct vm_area_struct *vma;
 	int locked = 1;
 	long ret;
@@ -91,306 +286,19 @@ static noinline int ktdp_fault_in(struct ktdp_fault *f)
 	vma = vma_lookup(mm, f->hva);
 	ret = ktdp_fault_check_vma(f, vma);
 	if (!ret) {
-		f->nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
+		nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
 		/* A handler takes its time with each page, the slot may go meanwhile. */
-		ret = get_user_pages_remote(mm, f->hva,
-					    userfaultfd_armed(vma) ? 1 : f->nr,
-					    flags, NULL, &locked);
+		if (userfaultfd_armed(vma))
+			nr = 1;
+		f->nr = nr;
+		ret = get_user_pages_remote(mm, f->hva, nr, flags,
+					    nr == 1 ? &f->vouched : NULL, &locked);
 	}
 	if (locked)
 		mmap_read_unlock(mm);
 	if (ret < 0)
 		return fatal_signal_pending(current) ? -EINTR : ret;
 	return 0;
-}
-
-/* Pages from the first on that are there with the access asked for. */
-static unsigned long ktdp_fault_pfns_found(const struct ktdp_fault *f)
-{
-	unsigned long need = HMM_PFN_VALID | (f->write ? HMM_PFN_WRITE : 0);
-	unsigned long i, all = ~0UL, any = 0;
-
-	/* Mostly all are, so ask that first. */
-	for (i = 0; i < f->nr; i++) {
-		all &= f->pfns[i];
-		any |= f->pfns[i];
-	}
-	if ((all & need) == need && !(any & HMM_PFN_ERROR))
-		return f->nr;
-	for (i = 0; i < f->nr; i++) {
-		if ((f->pfns[i] & (need | HMM_PFN_ERROR)) != need)
-			break;
-	}
-	return i;
-}
-
-/*
- * HMM takes a page of a shadow stack for writable, for its owner can write it in
- * a way of its own.  No device is to, so it is read-only here.
- */
-static void ktdp_fault_pfns_shadow_stack(struct ktdp_fault *f)
-{
-	struct vm_area_struct *vma = vma_lookup(ktdp_mm(f->tdp), f->hva);
-	unsigned long i;
-
-	if (!vma)
-		return;
-	f->nr = min(f->nr, (vma->vm_end - f->hva) >> PAGE_SHIFT);
-	if (!ktdp_vma_is_shadow_stack(vma))
-		return;
-	for (i = 0; i < f->nr; i++)
-		f->pfns[i] &= ~HMM_PFN_WRITE;
-}
-
-/*
- * Find the pages that are there, from the first on.
- * Return: 0; -ENODATA the first is not there with the access asked for; -EFAULT
- * HMM calls it an error, though GUP did not; -EINTR.
- */
-static int ktdp_fault_pfns(struct ktdp_fault *f)
-{
-	struct mm_struct *mm = ktdp_mm(f->tdp);
-	struct hmm_range range = {
-		.notifier = &f->tdp->hmm,
-		.start = f->hva,
-		.end = f->hva + (f->nr << PAGE_SHIFT),
-		.hmm_pfns = f->pfns,
-	};
-	unsigned long found;
-	int ret;
-
-	/* Mostly there is no contention, and this is the shorter way then. */
-	if (!mmap_read_trylock(mm) && mmap_read_lock_killable(mm))
-		return -EINTR;
-	ret = hmm_range_fault(&range);
-	if (ktdp_has_shadow_stacks())
-		ktdp_fault_pfns_shadow_stack(f);
-	mmap_read_unlock(mm);
-	/* None is documented, as long as nothing is to be faulted in. */
-	if (ret)
-		return -EAGAIN;
-
-	found = ktdp_fault_pfns_found(f);
-	if (!found)
-		return f->faulted_in && (f->pfns[0] & HMM_PFN_ERROR) ?
-		       -EFAULT : -ENODATA;
-	f->nr = found;
-	return 0;
-}
-
-/*
- * What was found of a page holds for all of its leaf.  Up to 2M that is one hva
- * window, which the snapshot spans.
- */
-static bool ktdp_fault_leaf_is_good(const struct ktdp_fault *f, int level,
-				    unsigned long hva)
-{
-	unsigned long size = ktdp_level_pages(level) << PAGE_SHIFT;
-
-	if (level <= KTDP_LEVEL_2M)
-		return true;
-	hva &= ~(size - 1);
-	return f->tdp->ended == f->snapshot.ended_all &&
-	       !ktdp_notifier_is_busy(f->tdp, hva, hva + size);
-}
-
-/*
- * The largest leaf that the host's mapping, the slot's bounds and the
- * alignment of all three addresses allow.
- */
-static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
-			    unsigned long hva, u64 pfn, unsigned int order)
-{
-	const struct ktdp_slot *slot = &f->slot;
-	int level = f->tdp->mirror.fmt.max_leaf_level;
-
-	if (ktdp_slot_is_logged(slot))
-		return KTDP_LEVEL_4K;
-	for (; level > KTDP_LEVEL_4K; level--) {
-		u64 mask = ktdp_level_mask(level);
-
-		if (order >= 9 * (level - 1) &&
-		    !((gfn ^ pfn) & mask) &&
-		    !((gfn ^ (hva >> PAGE_SHIFT)) & mask) &&
-		    (gfn & ~mask) >= slot->base_gfn &&
-		    (gfn | mask) < slot->base_gfn + slot->npages &&
-		    ktdp_fault_leaf_is_good(f, level, hva))
-			break;
-	}
-	return level;
-}
-
-/* Writable pages of a logged slot are 4K, so @nr is in pages. */
-static bool ktdp_fault_log_dirty(struct ktdp_fault *f, u64 gfn, u64 nr)
-{
-	return !ktdp_slot_is_logged(&f->slot) ||
-	       ktdp_slot_log_dirty(&f->slot, gfn, nr);
-}
-
-/* Map the leaf of a huge page with the next page of the window in it. */
-static noinline int ktdp_fault_commit_huge(struct ktdp_fault *f, bool slot_writable)
-{
-	unsigned long hmm_pfn = f->pfns[f->done];
-	bool writable = slot_writable && (hmm_pfn & HMM_PFN_WRITE);
-	unsigned long hva = f->hva + (f->done << PAGE_SHIFT);
-	u64 gfn = f->gfn + f->done, pfn = hmm_pfn & ~HMM_PFN_FLAGS, mask;
-	int ret;
-
-	f->level = ktdp_fault_level(f, gfn, hva, pfn,
-				    hmm_pfn_to_map_order(hmm_pfn));
-	mask = ktdp_level_mask(f->level);
-	if (!ktdp_pfn_prepare(pfn, writable))
-		return -EFAULT;
-	if (writable && !ktdp_fault_log_dirty(f, gfn, 1))
-		return -EINVAL;
-	ret = ktdp_mirror_map(&f->tdp->mirror, gfn & ~mask, f->level,
-			      pfn & ~mask, writable);
-	if (ret && ret != -EEXIST)
-		return ret;
-	f->done = (gfn | mask) + 1 - f->gfn;
-	return 0;
-}
-
-/*
- * Turn HMM's answers into ktdp_page()s, up to the first that is not a 4K page
- * or may not be mapped.  Return: how many.
- */
-static unsigned long ktdp_fault_prepare(unsigned long *pfns, unsigned long nr,
-					bool slot_writable)
-{
-	unsigned long writable = slot_writable ? HMM_PFN_WRITE : 0, i;
-
-	for (i = 0; i < nr; i++) {
-		unsigned long hmm_pfn = pfns[i];
-		u64 pfn = hmm_pfn & ~HMM_PFN_FLAGS;
-
-		if (hmm_pfn_to_map_order(hmm_pfn) ||
-		    !ktdp_pfn_prepare(pfn, hmm_pfn & writable))
-			break;
-		pfns[i] = ktdp_page(pfn, hmm_pfn & writable);
-	}
-	return i;
-}
-
-/* Map the 4K pages from the next one of the window up to @stop. */
-static int ktdp_fault_commit_pages(struct ktdp_fault *f, u64 stop,
-				   bool slot_writable)
-{
-	unsigned long *pfns = f->pfns + f->done, nr, done;
-	int ret;
-
-	f->level = KTDP_LEVEL_4K;
-	nr = ktdp_fault_prepare(pfns, stop - f->done, slot_writable);
-	if (!nr)
-		return -EFAULT;
-	if (slot_writable && !ktdp_fault_log_dirty(f, f->gfn + f->done, nr))
-		return -EINVAL;
-	if (nr == 1) {
-		ret = ktdp_mirror_map(&f->tdp->mirror, f->gfn + f->done,
-				      KTDP_LEVEL_4K, ktdp_page_pfn(*pfns),
-				      ktdp_page_is_writable(*pfns));
-		done = !ret || ret == -EEXIST;
-	} else {
-		ret = ktdp_mirror_map_pages(&f->tdp->mirror, f->gfn + f->done,
-					    pfns, nr, &done);
-	}
-	f->done += done;
-	return ret == -EEXIST ? 0 : ret;
-}
-
-static int ktdp_fault_commit_locked(struct ktdp_fault *f)
-{
-	u64 stop = min_t(u64, f->nr, f->done + KTDP_COMMIT_BATCH);
-	bool slot_writable = !ktdp_slot_is_readonly(&f->slot) &&
-			     (f->write || !ktdp_slot_is_logged(&f->slot));
-	int ret = 0;
-
-	lockdep_assert_held(&f->tdp->mirror.lock);
-	if (ktdp_notifier_retry(f->tdp, &f->snapshot))
-		return -EAGAIN;
-	while (f->done < stop && !ret) {
-		if (hmm_pfn_to_map_order(f->pfns[f->done]))
-			ret = ktdp_fault_commit_huge(f, slot_writable);
-		else
-			ret = ktdp_fault_commit_pages(f, stop, slot_writable);
-	}
-	return ret;
-}
-
-/*
- * Remove the leaf, or the table, that stands where the host's mapping now
- * wants another level.
- */
-static noinline void ktdp_fault_make_room(struct ktdp_fault *f)
-{
-	struct ktdp_mirror *mirror = &f->tdp->mirror;
-	u64 gfn = f->gfn + f->done, mask;
-	struct ktdp_walk walk;
-	int level = f->level;
-
-	raw_spin_lock(&mirror->lock);
-	if (ktdp_mirror_walk(mirror, gfn, &walk))
-		level = max(level, walk.level);
-	mirror->replaced++;
-	raw_spin_unlock(&mirror->lock);
-	mask = ktdp_level_mask(level);
-	ktdp_export_zap(f->tdp, gfn & ~mask, (gfn | mask) + 1);
-}
-
-static int ktdp_fault_commit(struct ktdp_fault *f)
-{
-	struct kvm_exported_tdp *tdp = f->tdp;
-	int idx, ret;
-
-	idx = srcu_read_lock(&tdp->kvm->srcu);
-	if (!ktdp_kvm_slot_renew(tdp, f->gfn, &f->slot)) {
-		srcu_read_unlock(&tdp->kvm->srcu, idx);
-		return -EAGAIN;
-	}
-	do {
-		raw_spin_lock(&tdp->mirror.lock);
-		ret = ktdp_fault_commit_locked(f);
-		raw_spin_unlock(&tdp->mirror.lock);
-	} while (!ret && f->done < f->nr);
-	srcu_read_unlock(&tdp->kvm->srcu, idx);
-
-	if (f->done)
-		return 0;
-	if (ret == -EBUSY)
-		ktdp_fault_make_room(f);
-	/* -ENOMEM: the pool was short, and is filled before the next attempt. */
-	return ret == -EBUSY || ret == -ENOMEM ? -EAGAIN : ret;
-}
-
-/*
- * Return: 0 with f->done set; -EAGAIN to start over, -ENODATA the same with pages
- * faulted in meanwhile; or the final error.
- */
-static int ktdp_fault_try(struct ktdp_fault *f)
-{
-	struct kvm_exported_tdp *tdp = f->tdp;
-	int ret;
-
-	ret = ktdp_pool_topup(tdp);
-	if (ret)
-		return ret;
-	f->done = 0;
-	ret = ktdp_kvm_slot(tdp, f->gfn, &f->slot);
-	if (ret)
-		return ret;
-	if (f->write && ktdp_slot_is_readonly(&f->slot))
-		return -EACCES;
-	if (f->write && ktdp_slot_is_logged(&f->slot) && !ktdp_kvm_can_log(tdp))
-		return -EBUSY;
-	f->nr = min_t(u64, f->nr, f->slot.base_gfn + f->slot.npages - f->gfn);
-	f->hva = ktdp_slot_hva(&f->slot, f->gfn);
-	ktdp_notifier_snapshot(tdp, f->hva, f->hva + (f->nr << PAGE_SHIFT),
-			       &f->snapshot);
-
-	ret = ktdp_fault_pfns(f);
-	if (!ret)
-		return ktdp_fault_commit(f);
-	return ret == -ENODATA ? ktdp_fault_in(f) ?: -ENODATA : ret;
 }
 
 /* Return: 0 to try again, or the final error. */
@@ -405,40 +313,67 @@ static noinline int ktdp_fault_pause(struct ktdp_fault *f)
 		schedule_timeout_killable(1);
 	else
 		cond_resched();
+	/* Take less time, there may be a better chance. */
+	f->nr = max(f->nr / 2, 1UL);
 	return 0;
+}
+
+/*
+ * The host does not have it.  It may take pages as fast as they are brought, so
+ * there is no pause: it would be one in which to take them.
+ */
+static noinline int ktdp_fault_absent(struct ktdp_fault *f)
+{
+	if (++f->faulted_in > KTDP_FAULT_IN_MAX)
+		return -EAGAIN;
+	/* They are there; but what the first one is takes GUP to say. */
+	if (f->faulted_in > 1)
+		f->nr = 1;
+	return ktdp_fault_in(f);
 }
 
 /* Return: 0 with f->done set, or the final error. */
 static int ktdp_fault_retry(struct ktdp_fault *f)
 {
+	enum ktdp_fill result;
 	int ret;
 
 	for (;;) {
-		ret = ktdp_fault_try(f);
-		switch (ret) {
-		case 0:
+		ret = ktdp_pool_topup(f->tdp);
+		if (ret)
+			return ret;
+		result = ktdp_fault_try(f);
+		ktdp_fault_put_page(f);
+		switch (result) {
+		case KTDP_FILL_DONE:
 			return 0;
-		case -ENODATA:
-			/*
-			 * The host may take them as fast as they are brought.
-			 * No pause: it would be one in which to take them.
-			 */
-			if (++f->faulted_in > KTDP_FAULT_IN_MAX)
-				return -EAGAIN;
+		case KTDP_FILL_ABSENT:
+			ret = ktdp_fault_absent(f);
 			break;
-		case -EAGAIN:
+		case KTDP_FILL_IN_THE_WAY:
+			ktdp_fault_make_room(f);
 			ret = ktdp_fault_pause(f);
-			if (ret)
-				return ret;
-			/* Take less time, there may be a better chance. */
-			f->nr = max(f->nr / 2, 1UL);
+			break;
+		case KTDP_FILL_READ_ONLY_ABOVE:
+			ktdp_table_grant(&f->tdp->table, f->gfn, f->level);
+			ret = ktdp_fault_pause(f);
+			break;
+		case KTDP_FILL_BUSY:
+		case KTDP_FILL_NO_TABLE:
+			ret = ktdp_fault_pause(f);
+			break;
+		case KTDP_FILL_FAILED:
+			ret = f->error;
 			break;
 		default:
-			if (f->nr == 1)
-				return ret;
-			/* Not all of the window can be had: one page decides. */
-			f->nr = 1;
+			ret = -EFAULT;
+			break;
 		}
+		if (ret && (f->nr <= 1 || ret == -EINTR || ret == -EAGAIN))
+			return ret;
+		/* Not all of the window can be had: one page decides. */
+		if (ret)
+			f->nr = 1;
 	}
 }
 
@@ -448,16 +383,14 @@ static int ktdp_fault_retry(struct ktdp_fault *f)
  */
 static bool ktdp_fault_is_spurious(struct ktdp_fault *f)
 {
-	struct ktdp_mirror *mirror = &f->tdp->mirror;
-	bool spurious;
+	struct ktdp_walk walk;
 
 	if (f->nr > 1)
 		return false;
-	raw_spin_lock(&mirror->lock);
-	spurious = ktdp_mirror_grants(mirror, f->gfn,
-				      f->write ? KTDP_WRITE : KTDP_READ);
-	raw_spin_unlock(&mirror->lock);
-	if (!spurious)
+	rcu_read_lock();
+	ktdp_table_walk(&f->tdp->table, f->gfn, &walk);
+	rcu_read_unlock();
+	if (!(walk.access & (f->write ? KTDP_WRITE : KTDP_READ)))
 		return false;
 	f->done = 1;
 	atomic64_inc(&f->tdp->stat.faults_spurious);
@@ -471,15 +404,17 @@ static long ktdp_fault_run(struct ktdp_fault *f)
 
 	if (ktdp_fault_is_spurious(f))
 		return f->done;
-	if (!mmget_not_zero(ktdp_mm(f->tdp)))
-		return -EPERM;
+	ret = ktdp_host_begin(&f->host, ktdp_mm(f->tdp));
+	if (ret)
+		return ret;
 	ret = ktdp_fault_retry(f);
-	mmput_async(ktdp_mm(f->tdp));
+	ktdp_fault_put_page(f);
+	ktdp_host_end(&f->host);
 	return ret ?: f->done;
 }
 
 static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
-			     unsigned long nr, bool write, unsigned long *pfns)
+			     unsigned long nr, bool write)
 {
 	struct ktdp_fault f;
 	long ret = -EFAULT;
@@ -489,16 +424,16 @@ static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
 	f.gfn = gfn;
 	f.nr = nr;
 	f.write = write;
-	f.pfns = pfns;
+	f.vouched = NULL;
 	f.tries = 0;
 	f.faulted_in = 0;
 	might_sleep();
 	atomic64_inc(&tdp->stat.faults);
-	if (ktdp_fmt_reaches(&tdp->mirror.fmt, gfn))
+	if (ktdp_fmt_reaches(&tdp->table.fmt, gfn))
 		ret = ktdp_fault_run(&f);
 	if (ret < 0)
 		atomic64_inc(&tdp->stat.faults_failed);
-	trace_kvm_tdp_fault(&tdp->mirror, gfn, write, ret);
+	trace_kvm_tdp_fault(&tdp->table, gfn, write, ret);
 	return ret;
 }
 
@@ -513,8 +448,7 @@ static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
  */
 int ktdp_fault(struct kvm_exported_tdp *tdp, u64 gfn, bool write)
 {
-	unsigned long pfn = 0;
-	long ret = ktdp_fault_range(tdp, gfn, 1, write, &pfn);
+	long ret = ktdp_fault_range(tdp, gfn, 1, write);
 
 	return ret < 0 ? ret : 0;
 }
@@ -531,12 +465,8 @@ int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg)
 {
 	bool write = arg->access & KVM_TDP_ACCESS_WRITE;
 	u64 length = arg->length;
-	unsigned long *pfns;
 	long ret = 0;
 
-	pfns = kcalloc(KTDP_WINDOW, sizeof(*pfns), GFP_KERNEL);
-	if (!pfns)
-		return -ENOMEM;
 	while (arg->length) {
 		u64 gfn = arg->gpa >> PAGE_SHIFT;
 		u64 left = arg->length >> PAGE_SHIFT;
@@ -546,7 +476,7 @@ int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg)
 			ret = -EINTR;
 			break;
 		}
-		ret = ktdp_fault_range(tdp, gfn, nr, write, pfns);
+		ret = ktdp_fault_range(tdp, gfn, nr, write);
 		if (ret < 0)
 			break;
 		left = min_t(u64, left, ret);
@@ -554,6 +484,5 @@ int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg)
 		arg->length -= left << PAGE_SHIFT;
 		cond_resched();
 	}
-	kfree(pfns);
 	return ret < 0 && arg->length == length ? ret : 0;
 }

@@ -87,8 +87,8 @@ static void flush_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
 	tdp = ktdp_export_find_rcu(kvm, slot->as_id);
 	if (tdp) {
 		atomic64_inc(&tdp->stat.slot_zaps);
-		ktdp_export_zap(tdp, slot->base_gfn,
-				slot->base_gfn + slot->npages);
+		ktdp_revoke(tdp, slot->base_gfn,
+			    slot->base_gfn + slot->npages, false);
 	}
 	rcu_read_unlock();
 }
@@ -100,7 +100,7 @@ static void write_protect(struct kvm *kvm, u32 as_id, u64 start, u64 end)
 	rcu_read_lock();
 	tdp = ktdp_export_find_rcu(kvm, as_id);
 	if (tdp)
-		ktdp_export_wrprot(tdp, start, end);
+		ktdp_revoke(tdp, start, end, true);
 	rcu_read_unlock();
 }
 

@@ -140,7 +140,7 @@ void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd)
  * @start: first byte, a GPA
  * @size: bytes; (0, -1) is everything
  *
- * Context: any but interrupts; mirror.lock not held.
+ * Context: any but interrupts; no lock of the table's held.
  */
 void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
 			       unsigned long start, unsigned long size)
@@ -148,8 +148,8 @@ void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
 	struct ktdp_importer *importer;
 	int idx;
 
-	lockdep_assert_not_held(&tdp->mirror.lock);
-	trace_kvm_tdp_invalidate(&tdp->mirror, start, size);
+	lockdep_assert_not_held(&tdp->table.all);
+	trace_kvm_tdp_invalidate(&tdp->table, start, size);
 	idx = srcu_read_lock(&tdp->importers_srcu);
 	list_for_each_entry_srcu(importer, &tdp->importers, node,
 				 srcu_read_lock_held(&tdp->importers_srcu)) {

@@ -16,10 +16,13 @@
  *	    reader waits for slots_lock)
  *	    KVM's mmu_lock
  *	      tdp->importers_srcu (read side) -> an importer's raw locks
- *	      tdp->mirror.lock (raw)
+ *	      tdp->table.all (raw)
+ *		tdp->table.regions[].lock (raw), ascending if there is more than one
+ *		  tdp->table.pool_lock (raw)
  *
- * Nothing is taken under mirror.lock, and no callback runs under it.  kvm->srcu
- * is not held while a fault may sleep for user space.
+ * No callback runs under a lock of the table's, and under a region's lock interrupts
+ * are off where the host's page table is read.  kvm->srcu is not held while a fault
+ * may sleep for user space.
  */
 
 #include <linux/kvm_host.h>
@@ -31,30 +34,11 @@
 #include <linux/workqueue.h>
 #include <asm/kvm_exported_tdp.h>
 
-#include "mirror.h"
-
-/* What became of a vCPU's fault, see eager.c. */
-enum ktdp_eager {
-	KTDP_EAGER_FILLED,
-	KTDP_EAGER_PRESENT,
-	KTDP_EAGER_BUSY,
-	KTDP_EAGER_NO_POOL,
-	KTDP_EAGER_NO_ROOM,
-	KTDP_EAGER_NO_SLOT,
-	KTDP_EAGER_NOT_RAM,
-	KTDP_EAGER_NR
-};
+#include "table/table.h"
 
 /* Pieces of 2M and 1G of the VMM's address space, by number modulo this. */
 #define KTDP_HVA_SIZES		2
 #define KTDP_HVA_WINDOWS	64
-
-/* What ktdp_notifier_retry() compares. */
-struct ktdp_snapshot {
-	unsigned long start, end;	/* hva */
-	unsigned long ended;		/* of the windows of that range */
-	unsigned long ended_all;
-};
 
 /* One (VM, address space); shared by all TDP fds of that pair. */
 struct kvm_exported_tdp {
@@ -64,35 +48,31 @@ struct kvm_exported_tdp {
 	unsigned int users;		/* ktdp_exports_lock: TDP fds */
 	struct hlist_node node;		/* ktdp_exports_lock; readers: RCU */
 
-	struct ktdp_mirror mirror;
+	struct ktdp_table table;
 	union {				/* constant */
 		struct kvm_exported_tdp_meta_vmx vmx;
 		struct kvm_exported_tdp_meta_svm svm;
 	} meta;
 
-	/* The retry protocol, see notifier.c. */
 	struct mmu_notifier mn;
-	unsigned long hva_begun[KTDP_HVA_SIZES][KTDP_HVA_WINDOWS];	/* mirror.lock */
-	unsigned long hva_ended[KTDP_HVA_SIZES][KTDP_HVA_WINDOWS];	/* mirror.lock */
-	unsigned long ended;		/* mirror.lock: anywhere */
+	atomic64_t hva[KTDP_HVA_SIZES][KTDP_HVA_WINDOWS];	/* see notifier.c */
 	struct mmu_interval_notifier hmm;	/* constant, never inserted: what
-						 * hmm_range_fault() takes the mm from
+						 * verify.c's HMM takes the mm from
 						 */
-	atomic_t notifying;		/* zaps whose callbacks may still run */
 
 	struct mutex importers_lock;	/* changes of the list */
 	struct list_head importers;	/* importers_lock; readers: SRCU */
 	struct srcu_struct importers_srcu;
 
-	struct {
-		u64 seen[KTDP_EAGER_NR];	/* mirror.lock */
-		atomic64_t contended;
-		struct work_struct refill;
-	} eager;
+	struct ktdp_eager_counts __percpu *eager_counts;
+	struct work_struct refill_work;
 
-	struct llist_head free_list;	/* detached, readers gone */
-	struct work_struct free_work;
-	atomic_long_t nr_freed;		/* of mirror.nr_linked */
+	raw_spinlock_t detached_lock;	/* innermost */
+	struct ktdp_chain detached;	/* @detached_lock: the importers have been told */
+	struct ktdp_chain counted;	/* @detached_lock: then; all pages of those tables */
+	atomic64_t leaves_detached[KTDP_MAX_LEAF_LEVEL];	/* counted there, ever */
+	atomic_long_t nr_freed;		/* of table.nr_linked */
+	struct work_struct count_work, free_work;
 	bool shrunk;			/* zapped, see shrink.c */
 
 	struct {
@@ -105,6 +85,7 @@ struct kvm_exported_tdp {
 		atomic64_t invalidations_sent;
 		atomic64_t slot_zaps;
 		atomic64_t seeded;
+		atomic64_t replaced;
 	} stat;
 };
 
@@ -116,9 +97,7 @@ static inline struct mm_struct *ktdp_mm(const struct kvm_exported_tdp *tdp)
 /* exported_tdp.c */
 struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id);
 void ktdp_export_put(struct kvm_exported_tdp *tdp);
-void ktdp_export_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end);
-void ktdp_export_wrprot(struct kvm_exported_tdp *tdp, u64 start, u64 end);
-void ktdp_export_zap_all(struct kvm_exported_tdp *tdp);
+void ktdp_export_leaves(struct kvm_exported_tdp *tdp, u64 *leaves, u64 *cleared);
 void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st);
 struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id);
 
@@ -126,6 +105,10 @@ typedef unsigned long (*ktdp_export_fn)(struct kvm_exported_tdp *tdp,
 					unsigned long nr);
 unsigned long ktdp_exports_try_each(ktdp_export_fn fn, unsigned long nr);
 void ktdp_exports_stop(void);
+
+/* revoke.c */
+void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, bool write_only);
+void ktdp_revoke_all(struct kvm_exported_tdp *tdp);
 
 /* shrink.c */
 int ktdp_shrink_init(void);
@@ -137,17 +120,19 @@ void ktdp_pool_exit(struct kvm_exported_tdp *tdp);
 int __ktdp_pool_topup(struct kvm_exported_tdp *tdp, unsigned int nr);
 void ktdp_pool_trim(struct kvm_exported_tdp *tdp);
 unsigned long ktdp_pool_drain(struct kvm_exported_tdp *tdp, unsigned long nr);
-void ktdp_pool_free_zapped(struct kvm_exported_tdp *tdp, struct ktdp_zap *zap);
-int ktdp_pool_module_init(void);
-void ktdp_pool_module_exit(void);
+void ktdp_pool_free_detached(struct kvm_exported_tdp *tdp,
+			     struct ktdp_chain *chain);
 
-/* Tables that are usually in reserve; a fault takes at most KTDP_MAX_LEVEL - 1. */
-#define KTDP_POOL_TARGET	8
+/*
+ * Pages that are usually in reserve; a fault takes at most KTDP_MAX_LEVEL - 1.  Each
+ * vCPU may take one while the worker that refills it has not yet run.
+ */
+#define KTDP_POOL_TARGET	32
 
 /* Does the next map find its table pages? */
 static inline bool ktdp_pool_is_enough(const struct kvm_exported_tdp *tdp)
 {
-	return READ_ONCE(tdp->mirror.nr_pool) >= ktdp_mirror_need(&tdp->mirror);
+	return READ_ONCE(tdp->table.nr_pool) >= ktdp_table_need(&tdp->table);
 }
 
 /* Make sure that it does. */
@@ -187,11 +172,9 @@ void ktdp_notifier_unregister(struct kvm_exported_tdp *tdp);
 void ktdp_notifier_stop(struct kvm_exported_tdp *tdp);
 bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end);
-void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
-			    unsigned long start, unsigned long end,
-			    struct ktdp_snapshot *snapshot);
-bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
-			 const struct ktdp_snapshot *snapshot);
+u64 ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp, unsigned long hva);
+bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long hva,
+			 u64 snapshot);
 
 /* tdp_fd.c */
 int ktdp_fd_create(struct kvm_exported_tdp *tdp, struct file **filep);

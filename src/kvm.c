@@ -19,8 +19,8 @@
 
 #include "compat/kvm.h"
 #include "kvm.h"
-#include "fmt_ept.h"
-#include "fmt_npt.h"
+#include "table/fmt_ept.h"
+#include "table/fmt_npt.h"
 
 /* If KVM changes one of these, the build breaks and not the host. */
 #define ktdp_kvm_check(type, member, want) \
@@ -28,7 +28,6 @@
 ktdp_kvm_check(struct kvm, mm, struct mm_struct *);
 ktdp_kvm_check(struct kvm, srcu, struct srcu_struct);
 ktdp_kvm_check(struct kvm_memslots, hva_tree, struct rb_root_cached);
-ktdp_kvm_check(struct kvm_memslots, generation, u64);
 ktdp_kvm_check(struct kvm_memory_slot, base_gfn, gfn_t);
 ktdp_kvm_check(struct kvm_memory_slot, npages, unsigned long);
 ktdp_kvm_check(struct kvm_memory_slot, userspace_addr, unsigned long);
@@ -226,68 +225,47 @@ int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
 	return -EOPNOTSUPP;
 }
 
-/* ktdp_kvm_slot() in one set of slots; the caller holds kvm->srcu. */
-static int ktdp_kvm_slot_in(struct kvm_memslots *slots, u64 gfn,
-			    struct ktdp_slot *slot)
-{
-	struct kvm_memory_slot *kslot = __gfn_to_memslot(slots, gfn);
-
-	if (!kslot || kslot->id >= KVM_USER_MEM_SLOTS)
-		return -EFAULT;
-	if (kslot->flags & KVM_MEMSLOT_INVALID)
-		return -EAGAIN;
-	/* What is not known here may mean that memory is not at the hva. */
-	if (kslot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
-		return -EFAULT;
-	slot->generation = READ_ONCE(slots->generation);
-	slot->base_gfn = kslot->base_gfn;
-	slot->npages = kslot->npages;
-	slot->hva = kslot->userspace_addr;
-	slot->flags = kslot->flags;
-	slot->dirty_bitmap = kslot->dirty_bitmap;
-	return 0;
-}
-
-/* ktdp_kvm_slot() for a caller that is in a read section of kvm->srcu. */
-int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
-			 struct ktdp_slot *slot)
-{
-	return ktdp_kvm_slot_in(__kvm_memslots(tdp->kvm, tdp->as_id), gfn, slot);
-}
-
 /**
  * ktdp_kvm_slot() - find the memslot of a gfn
  * @tdp: the exported TDP
  * @gfn: guest frame
- * @slot: is filled in
+ * @slotp: is set to it
  *
- * Context: any; the answer may be out of date, see ktdp_kvm_slot_renew().
+ * Context: the caller is in a read section of kvm->srcu.
  * Return: 0; -EFAULT no slot, one that is KVM's own, or one backed by a
  * guest_memfd; -EAGAIN the slot is being deleted or moved.
  */
-int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot)
+int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn,
+		  const struct kvm_memory_slot **slotp)
 {
+	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
+	const struct kvm_memory_slot *slot = __gfn_to_memslot(slots, gfn);
+
+	if (!slot || slot->id >= KVM_USER_MEM_SLOTS)
+		return -EFAULT;
+	if (slot->flags & KVM_MEMSLOT_INVALID)
+		return -EAGAIN;
+	/* What is not known here may mean that memory is not at the hva. */
+	if (slot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
+		return -EFAULT;
+	*slotp = slot;
+	return 0;
+}
+
+/* ktdp_kvm_slot() for any context; what it was then, which may be out of date. */
+int ktdp_kvm_slot_copy(struct kvm_exported_tdp *tdp, u64 gfn,
+		       struct kvm_memory_slot *slot)
+{
+	const struct kvm_memory_slot *found;
 	struct kvm *kvm = tdp->kvm;
 	int idx, ret;
 
 	idx = srcu_read_lock(&kvm->srcu);
-	ret = ktdp_kvm_slot_locked(tdp, gfn, slot);
+	ret = ktdp_kvm_slot(tdp, gfn, &found);
+	if (!ret)
+		*slot = *found;
 	srcu_read_unlock(&kvm->srcu, idx);
 	return ret;
-}
-
-/* The generation has moved on; that need not concern this slot. */
-bool __ktdp_kvm_slot_renew(struct kvm_memslots *slots, u64 gfn,
-			   struct ktdp_slot *slot)
-{
-	struct ktdp_slot now;
-
-	if (ktdp_kvm_slot_in(slots, gfn, &now) ||
-	    now.base_gfn != slot->base_gfn || now.npages != slot->npages ||
-	    now.hva != slot->hva || now.flags != slot->flags)
-		return false;
-	*slot = now;
-	return true;
 }
 
 /**
@@ -320,7 +298,7 @@ bool ktdp_kvm_can_log(const struct kvm_exported_tdp *tdp)
  * Context: the caller holds kvm->srcu; atomic or not.
  * Return: whether there is a log.
  */
-bool ktdp_slot_log_dirty(const struct ktdp_slot *slot, u64 gfn, u64 nr)
+bool ktdp_slot_log_dirty(const struct kvm_memory_slot *slot, u64 gfn, u64 nr)
 {
 	if (WARN_ON_ONCE(!slot->dirty_bitmap))
 		return false;
@@ -330,7 +308,7 @@ bool ktdp_slot_log_dirty(const struct ktdp_slot *slot, u64 gfn, u64 nr)
 }
 
 /* Context: as for ktdp_slot_log_dirty(), or KVM's slots_lock is held. */
-bool ktdp_slot_is_dirty(const struct ktdp_slot *slot, u64 gfn)
+bool ktdp_slot_is_dirty(const struct kvm_memory_slot *slot, u64 gfn)
 {
 	return slot->dirty_bitmap &&
 	       test_bit_le(gfn - slot->base_gfn, slot->dirty_bitmap);
@@ -493,7 +471,7 @@ void ktdp_kvm_walk(const struct kvm_exported_tdp *tdp,
 	u64 spte;
 
 	for (;; level--) {
-		sptes = ktdp_hpa_to_entries(ktdp_entry_hpa(&tdp->mirror.fmt, hpa));
+		sptes = ktdp_hpa_to_entries(ktdp_entry_hpa(&tdp->table.fmt, hpa));
 		walk->sptep = sptes + ktdp_level_index(gfn, level);
 		walk->level = level;
 		spte = READ_ONCE(*walk->sptep);

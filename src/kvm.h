@@ -5,35 +5,25 @@
 #include "ktdp.h"
 
 /*
- * A memslot, as far as a fault needs it, as it was at a generation of them.
- * Its bitmap lives as long as the read section of kvm->srcu in which the slot
- * was looked up, or renewed.
+ * Memslots.  One that was looked up stays as it is, and so does its bitmap, until the
+ * end of the read section of kvm->srcu; KVM makes a new one for each change.
  */
-struct ktdp_slot {
-	u64 generation;
-	u64 base_gfn;
-	u64 npages;
-	u64 hva;
-	u64 flags;	/* KVM_MEM_* */
-	unsigned long *dirty_bitmap;	/* NULL: KVM keeps none */
-};
-
-static inline unsigned long ktdp_slot_hva(const struct ktdp_slot *slot, u64 gfn)
+static inline unsigned long ktdp_slot_hva(const struct kvm_memory_slot *slot, u64 gfn)
 {
-	return slot->hva + (gfn - slot->base_gfn) * PAGE_SIZE;
+	return slot->userspace_addr + (gfn - slot->base_gfn) * PAGE_SIZE;
 }
 
-static inline bool ktdp_slot_is_readonly(const struct ktdp_slot *slot)
+static inline bool ktdp_slot_is_readonly(const struct kvm_memory_slot *slot)
 {
 	return slot->flags & KVM_MEM_READONLY;
 }
 
-static inline bool ktdp_slot_is_logged(const struct ktdp_slot *slot)
+static inline bool ktdp_slot_is_logged(const struct kvm_memory_slot *slot)
 {
 	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
-static inline bool ktdp_slot_covers(const struct ktdp_slot *slot, u64 gfn,
+static inline bool ktdp_slot_covers(const struct kvm_memory_slot *slot, u64 gfn,
 				    u64 pages)
 {
 	return gfn >= slot->base_gfn &&
@@ -74,9 +64,10 @@ struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
 int ktdp_kvm_check_vm(struct kvm *kvm);
 int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt);
-int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn, struct ktdp_slot *slot);
-int ktdp_kvm_slot_locked(struct kvm_exported_tdp *tdp, u64 gfn,
-			 struct ktdp_slot *slot);
+int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn,
+		  const struct kvm_memory_slot **slotp);
+int ktdp_kvm_slot_copy(struct kvm_exported_tdp *tdp, u64 gfn,
+		       struct kvm_memory_slot *slot);
 struct kvm_vcpu *ktdp_kvm_running_vcpu(void);
 bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm);
 bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu);
@@ -88,10 +79,8 @@ void ktdp_kvm_walk(const struct kvm_exported_tdp *tdp,
 		   const struct ktdp_kvm_root *root, u64 gfn,
 		   struct ktdp_spte_walk *walk);
 bool ktdp_kvm_can_log(const struct kvm_exported_tdp *tdp);
-bool ktdp_slot_log_dirty(const struct ktdp_slot *slot, u64 gfn, u64 nr);
-bool ktdp_slot_is_dirty(const struct ktdp_slot *slot, u64 gfn);
-bool __ktdp_kvm_slot_renew(struct kvm_memslots *slots, u64 gfn,
-			   struct ktdp_slot *slot);
+bool ktdp_slot_log_dirty(const struct kvm_memory_slot *slot, u64 gfn, u64 nr);
+bool ktdp_slot_is_dirty(const struct kvm_memory_slot *slot, u64 gfn);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
 			     ktdp_gfn_range_fn fn);
@@ -109,27 +98,6 @@ static __always_inline struct kvm_vcpu *
 ktdp_kvm_notified_vcpu(struct preempt_notifier *pn)
 {
 	return container_of(pn, struct kvm_vcpu, preempt_notifier);
-}
-
-/**
- * ktdp_kvm_slot_renew() - is the memslot of a gfn still what it was?
- * @tdp: the exported TDP
- * @gfn: guest frame
- * @slot: what ktdp_kvm_slot() found earlier
- *
- * Another set of slots may be made active at any time, but what KVM does about
- * the change waits for the caller to leave SRCU.
- *
- * Context: the caller holds kvm->srcu.
- */
-static inline bool ktdp_kvm_slot_renew(struct kvm_exported_tdp *tdp, u64 gfn,
-				       struct ktdp_slot *slot)
-{
-	struct kvm_memslots *slots = __kvm_memslots(tdp->kvm, tdp->as_id);
-
-	/* No two sets of slots have the same generation. */
-	return likely(READ_ONCE(slots->generation) == slot->generation) ||
-	       __ktdp_kvm_slot_renew(slots, gfn, slot);
 }
 
 #endif /* _KTDP_KVM_H */

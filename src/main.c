@@ -9,8 +9,8 @@
 #include <linux/module.h>
 
 #include "hooks.h"
+#include "host.h"
 #include "ktdp.h"
-#include "pfn.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
@@ -19,15 +19,10 @@ static int __init ktdp_init(void)
 {
 	int ret;
 
-	ret = ktdp_pool_module_init();
-	if (ret)
-		return ret;
-	ret = ktdp_pfn_init();
-	if (ret)
-		goto err_pool_exit;
+	ktdp_host_init();
 	ret = ktdp_hooks_init();
 	if (ret)
-		goto err_pfn_exit;
+		return ret;
 	ret = ktdp_shrink_init();
 	if (ret)
 		goto err_hooks_exit;
@@ -41,10 +36,6 @@ err_shrink_exit:
 	ktdp_shrink_exit();
 err_hooks_exit:
 	ktdp_hooks_exit();
-err_pfn_exit:
-	ktdp_pfn_exit();
-err_pool_exit:
-	ktdp_pool_module_exit();
 	return ret;
 }
 
@@ -53,8 +44,6 @@ static void __exit ktdp_exit(void)
 	ktdp_chardev_exit();
 	ktdp_shrink_exit();
 	ktdp_hooks_exit();
-	ktdp_pfn_exit();
-	ktdp_pool_module_exit();
 }
 
 module_init(ktdp_init);

@@ -55,7 +55,7 @@ static bool ktdp_map_add(struct ktdp_map_iter *it, unsigned int room,
 	};
 
 	if (it->show_hpa)
-		run.hpa = ktdp_walk_pfn(&it->tdp->mirror.fmt, walk) << PAGE_SHIFT;
+		run.hpa = ktdp_walk_pfn(&it->tdp->table.fmt, walk) << PAGE_SHIFT;
 	if (ktdp_map_extend(it, &run))
 		return true;
 	if (it->nr == room)
@@ -74,7 +74,7 @@ static bool ktdp_map_steps(struct ktdp_map_iter *it, unsigned int room)
 	for (steps = 0; steps < KTDP_MAP_STEPS && it->gfn < it->end; steps++) {
 		u64 next;
 
-		ktdp_mirror_walk(&it->tdp->mirror, it->gfn, &walk);
+		ktdp_table_walk(&it->tdp->table, it->gfn, &walk);
 		next = min(ktdp_walk_next(&walk), it->end);
 		if (walk.entry && !ktdp_map_add(it, room, &walk, next))
 			break;
@@ -109,7 +109,7 @@ static int ktdp_map_batch(struct ktdp_map_iter *it, unsigned int room)
 int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map)
 {
 	struct kvm_tdp_run __user *user = u64_to_user_ptr(map->runs);
-	u64 limit = ktdp_gfn_end(tdp->mirror.fmt.level);
+	u64 limit = tdp->table.fmt.gfn_end;
 	u64 end = (map->gpa + map->length) >> PAGE_SHIFT;
 	struct ktdp_map_iter it = {
 		.tdp = tdp,

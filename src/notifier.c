@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The host takes memory back: the mmu_notifier of the VM's mm, and the retry
- * protocol that keeps a fault from mapping what is being taken.
+ * The host takes memory back: the mmu_notifier of the VM's mm, and the rule that
+ * keeps whatever fills the table from mapping what is being taken.
  *
- *	start:	lock; begun++ for each hva window of the range; unlock
- *		for each slot: lock; zap; unlock; tell the importers
- *	end:	lock; ended++ for each hva window of the range; unlock
- *	fault:	s = ended of its hva windows; find pfns (may sleep);
- *		lock; if (begun != s) retry; write entries; unlock
+ *	start:	count the range as busy; full barrier
+ *		look up the slots; for each: lock; clear; unlock; tell the importers
+ *	end:	count it as not busy
+ *	fill:	look up the slot
+ *		lock; stop if any of it is busy; read what the host has now; write;
+ *		unlock
  *
- * begun is never less than ended, and neither ever falls: if begun is s still,
- * nothing was being invalidated when the fault began, and nothing has begun since.
+ * A fill whose hold of the lock comes before start's is cleared by it: start sees the
+ * slot that the fill saw, or, if KVM has removed that since, the slot hook has cleared
+ * it.  One whose hold comes after start's, and before the end, finds it busy; the
+ * host changes its tables in between.  One after the end reads what is there then.
+ * A slot that start did not see was added after its barrier, so a fill that uses
+ * it finds its memory busy.
  *
- * A fault that found its pfn before start and commits before it is zapped by
- * start, which looks the slots up after it took the lock: it sees the slot
- * that the fault saw, or, if KVM has removed that since, the slot hook has
- * zapped it.  Between start and end, and if it began before the end, the commit
- * is refused.  A fault that begins after end finds the new page.
+ * Why that is enough is checked by tests/model/fill.pml, and by large.pml for leaves that
+ * many regions and windows have a part of.  No sequence number is needed: nothing that
+ * was read before the lock was taken is used.  The look at the counters spans all of a
+ * leaf, and comes before the walk: it would not see an invalidation that ended in between.
  *
- * The counters are kept by window so that a fault waits for no invalidation but
- * those of its own memory: a VMM may unmap something all the time.  A range of
- * many windows is counted in larger ones, and a fault looks at both sizes.
+ * The counters are kept by window, so that no fill waits for the invalidation of
+ * memory that is not its own: a VMM may unmap something all the time.  A range of
+ * many windows is counted in larger ones; one counter for all of those would let
+ * whoever unmaps something large now and then keep everybody from filling.
  */
 
 #include <linux/sched/mm.h>
@@ -29,99 +34,106 @@
 #include "kvm.h"
 
 /*
- * The sum of the counters of the windows that [@start, @end) is in, of 1 << @shift
- * bytes each; none is counted twice.
- *
- * Acquire: what is looked up later is not older.
+ * One counter: in the low half invalidations in progress, in the high half those that
+ * have ended.
  */
-static __always_inline unsigned long ktdp_hva_sum(const unsigned long *counters,
-						  unsigned int shift,
-						  unsigned long start,
-						  unsigned long end)
+#define KTDP_HVA_BEGUN	1ULL
+#define KTDP_HVA_ENDED	((1ULL << 32) - 1)
+
+/* The windows of 1 << @shift bytes that [@start, @end) is in, each counter once. */
+static unsigned long ktdp_hva_last(unsigned long start, unsigned long end,
+				   unsigned int shift)
+{
+	return min((end - 1) >> shift, (start >> shift) + KTDP_HVA_WINDOWS - 1);
+}
+
+static __always_inline u64 ktdp_hva_sum(const atomic64_t *counters,
+					unsigned long start, unsigned long end,
+					unsigned int shift)
 {
 	unsigned long window = start >> shift;
-	unsigned long last = min((end - 1) >> shift,
-				 window + KTDP_HVA_WINDOWS - 1);
-	unsigned long sum = 0;
+	unsigned long last = ktdp_hva_last(start, end, shift);
+	u64 sum = 0;
 
 	do {
-		/* Acquire: see above. */
-		sum += smp_load_acquire(&counters[window % KTDP_HVA_WINDOWS]);
+		sum += atomic64_read(&counters[window % KTDP_HVA_WINDOWS]);
 	} while (window++ < last);
 	return sum;
 }
 
-static unsigned long ktdp_hva_begun(const struct kvm_exported_tdp *tdp,
-				    unsigned long start, unsigned long end)
+/*
+ * Counters only grow, so a sum that is still the same says that none of them has
+ * changed.
+ */
+static u64 ktdp_hva_state(const struct kvm_exported_tdp *tdp,
+			  unsigned long start, unsigned long end)
 {
-	lockdep_assert_held(&tdp->mirror.lock);
-	return ktdp_hva_sum(tdp->hva_begun[0], PMD_SHIFT, start, end) +
-	       ktdp_hva_sum(tdp->hva_begun[1], PUD_SHIFT, start, end);
+	return ktdp_hva_sum(tdp->hva[0], start, end, PMD_SHIFT) +
+	       ktdp_hva_sum(tdp->hva[1], start, end, PUD_SHIFT);
 }
 
-static unsigned long ktdp_hva_ended(const struct kvm_exported_tdp *tdp,
-				    unsigned long start, unsigned long end)
-{
-	return ktdp_hva_sum(tdp->hva_ended[0], PMD_SHIFT, start, end) +
-	       ktdp_hva_sum(tdp->hva_ended[1], PUD_SHIFT, start, end);
-}
-
-/* Is the host invalidating something in [@start, @end), or in a window of it? */
+/**
+ * ktdp_notifier_is_busy() - is the host invalidating something?
+ * @tdp: the exported TDP
+ * @start: first byte, an hva
+ * @end: byte behind the last one
+ *
+ * Context: the lock of the region held, which orders this against start's hold.
+ * Return: whether anything in the range, or in a window of it, is busy.
+ */
 bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 			   unsigned long start, unsigned long end)
 {
-	return ktdp_hva_begun(tdp, start, end) != ktdp_hva_ended(tdp, start, end);
+	unsigned long small = start >> PMD_SHIFT, large = start >> PUD_SHIFT;
+
+	/* Mostly it is in one window. */
+	if ((end - 1) >> PMD_SHIFT != small)
+		return (u32)ktdp_hva_state(tdp, start, end);
+	return (u32)(atomic64_read(&tdp->hva[0][small % KTDP_HVA_WINDOWS]) +
+		     atomic64_read(&tdp->hva[1][large % KTDP_HVA_WINDOWS]));
 }
 
-/* Begin to look for the pages of [@start, @end). */
-void ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp,
-			    unsigned long start, unsigned long end,
-			    struct ktdp_snapshot *snapshot)
+/* For who looks at the host without the lock, and wants to know if that still holds. */
+u64 ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp, unsigned long hva)
 {
-	snapshot->start = start;
-	snapshot->end = end;
-	/* Acquire: as for the others. */
-	snapshot->ended_all = smp_load_acquire(&tdp->ended);
-	snapshot->ended = ktdp_hva_ended(tdp, start, end);
+	u64 state = ktdp_hva_state(tdp, hva, hva + PAGE_SIZE);
+
+	/* What is looked at later is not older. */
+	smp_rmb();
+	return state;
 }
 
-/* May something that was found since the snapshot be void by now? */
-bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp,
-			 const struct ktdp_snapshot *snapshot)
+/* May something that was seen since the snapshot be void by now? */
+bool ktdp_notifier_retry(const struct kvm_exported_tdp *tdp, unsigned long hva,
+			 u64 snapshot)
 {
-	return ktdp_hva_begun(tdp, snapshot->start, snapshot->end) !=
-	       snapshot->ended;
+	return (u32)snapshot ||
+	       ktdp_hva_state(tdp, hva, hva + PAGE_SIZE) != snapshot;
 }
 
 /* Count a range in the smallest windows of which few are enough. */
-static void ktdp_hva_count(unsigned long (*counters)[KTDP_HVA_WINDOWS],
-			   unsigned long start, unsigned long end)
+static void ktdp_hva_count(struct kvm_exported_tdp *tdp, unsigned long start,
+			   unsigned long end, u64 what)
 {
 	bool large = end - start > KTDP_HVA_WINDOWS / 2 * PMD_SIZE;
 	unsigned int shift = large ? PUD_SHIFT : PMD_SHIFT;
 	unsigned long window = start >> shift;
-	unsigned long last = min((end - 1) >> shift,
-				 window + KTDP_HVA_WINDOWS - 1);
-	unsigned long *counter;
+	unsigned long last = ktdp_hva_last(start, end, shift);
+	atomic64_t *counter;
+	u64 old;
 
 	for (; window <= last; window++) {
-		counter = &counters[large][window % KTDP_HVA_WINDOWS];
-		WRITE_ONCE(*counter, *counter + 1);
+		counter = &tdp->hva[large][window % KTDP_HVA_WINDOWS];
+		old = atomic64_fetch_add(what, counter);
+		/* What ends has begun. */
+		WARN_ON_ONCE(what == KTDP_HVA_ENDED && !(u32)old);
 	}
 }
 
-static void ktdp_notifier_zap(struct kvm_exported_tdp *tdp, u64 start, u64 end)
+static void ktdp_notifier_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end)
 {
 	atomic64_inc(&tdp->stat.invalidations);
-	ktdp_export_zap(tdp, start, end);
-}
-
-static void ktdp_notifier_begin(struct kvm_exported_tdp *tdp,
-				unsigned long start, unsigned long end)
-{
-	raw_spin_lock(&tdp->mirror.lock);
-	ktdp_hva_count(tdp->hva_begun, start, end);
-	raw_spin_unlock(&tdp->mirror.lock);
+	ktdp_revoke(tdp, start, end, false);
 }
 
 static int ktdp_notifier_start(struct mmu_notifier *mn,
@@ -130,9 +142,11 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
 
-	ktdp_notifier_begin(tdp, range->start, range->end);
+	ktdp_hva_count(tdp, range->start, range->end, KTDP_HVA_BEGUN);
+	/* Pairs with KVM's publishing of slots: counted first, looked up then. */
+	smp_mb();
 	ktdp_kvm_walk_hva_range(tdp, range->start, range->end,
-				ktdp_notifier_zap);
+				ktdp_notifier_revoke);
 	return 0;
 }
 
@@ -142,25 +156,20 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
 
-	raw_spin_lock(&tdp->mirror.lock);
-	WRITE_ONCE(tdp->ended, tdp->ended + 1);
-	ktdp_hva_count(tdp->hva_ended, range->start, range->end);
-	WARN_ON_ONCE((long)(ktdp_hva_begun(tdp, range->start, range->end) -
-			    ktdp_hva_ended(tdp, range->start, range->end)) < 0);
-	raw_spin_unlock(&tdp->mirror.lock);
-}
-
-/* The mm goes: faults find no mm_users from here on. */
-static void ktdp_notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
-{
-	ktdp_export_zap_all(container_of(mn, struct kvm_exported_tdp, mn));
+	ktdp_hva_count(tdp, range->start, range->end, KTDP_HVA_ENDED);
 }
 
 /* As if the host took everything back and never came to the end of it. */
 void ktdp_notifier_stop(struct kvm_exported_tdp *tdp)
 {
-	ktdp_notifier_begin(tdp, 0, ULONG_MAX);
-	ktdp_export_zap_all(tdp);
+	ktdp_hva_count(tdp, 0, ULONG_MAX, KTDP_HVA_BEGUN);
+	ktdp_revoke_all(tdp);
+}
+
+/* The mm goes.  What is freed next is announced no more. */
+static void ktdp_notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	ktdp_notifier_stop(container_of(mn, struct kvm_exported_tdp, mn));
 }
 
 static const struct mmu_notifier_ops ktdp_notifier_ops = {

@@ -7,7 +7,16 @@
 #include <linux/mm.h>
 
 bool ktdp_pfn_prepare_file(struct folio *folio, bool writable);
-bool ktdp_pfn_is_file(struct folio *folio);
+bool ktdp_folio_is_ram(struct folio *folio, u64 pfn);
+
+static __always_inline bool ktdp_folio_prepare(struct folio *folio, bool writable)
+{
+	if (!folio_test_anon(folio))
+		return ktdp_pfn_prepare_file(folio, writable);
+	if (writable && !folio_test_dirty(folio))
+		folio_set_dirty(folio);
+	return true;
+}
 
 /**
  * ktdp_pfn_prepare() - may a host page be mapped?  Then say that it is dirty
@@ -29,32 +38,14 @@ bool ktdp_pfn_is_file(struct folio *folio);
  */
 static __always_inline bool ktdp_pfn_prepare(u64 pfn, bool writable)
 {
-	struct folio *folio = page_folio(pfn_to_page(pfn));
-
-	if (!folio_test_anon(folio))
-		return ktdp_pfn_prepare_file(folio, writable);
-	if (writable && !folio_test_dirty(folio))
-		folio_set_dirty(folio);
-	return true;
+	return ktdp_folio_prepare(page_folio(pfn_to_page(pfn)), writable);
 }
-
-/* The largest run of memory that has its struct pages, in bytes; see pfn.c. */
-struct ktdp_ram {
-	u64 start;
-	u64 size;
-};
-
-extern struct ktdp_ram ktdp_ram;
-
-int ktdp_pfn_init(void);
-void ktdp_pfn_exit(void);
 
 /**
  * ktdp_pfn_is_ram() - is a host frame memory that the host's mm manages?
- * @pfn: host frame that KVM maps, whatever it is
+ * @pfn: host frame that something maps, whatever it is
  *
- * KVM maps device memory as well; of that there may be no struct page, or one
- * whose members mean something else.
+ * Device memory may have no struct page, or one whose members mean something else.
  *
  * Context: any.
  * Return: whether ktdp_pfn_prepare() may look at it.
@@ -66,33 +57,19 @@ static __always_inline bool ktdp_pfn_is_ram(u64 pfn)
 	if (unlikely(!pfn_valid(pfn)))
 		return false;
 	folio = page_folio(pfn_to_page(pfn));
-	return folio_test_anon(folio) || is_zero_pfn(pfn) ||
-	       ktdp_pfn_is_file(folio);
+	return folio_test_anon(folio) || ktdp_folio_is_ram(folio, pfn);
 }
 
-/*
- * Both of them for a writable page, in short, and only for anonymous memory,
- * which is what most is.  Return: false if it takes a longer look.
- *
- * Context: preemption off.
- */
-static __always_inline bool ktdp_pfn_prepare_fast(u64 hpa)
+/* ktdp_pfn_prepare() for what KVM maps: that may be device memory as well. */
+static __always_inline bool ktdp_pfn_prepare_any(u64 pfn, bool writable)
 {
 	struct folio *folio;
-	struct page *page;
 
-	/* data_race: as ktdp_ram_update() says; READ_ONCE() costs more here. */
-	if (unlikely(hpa - data_race(ktdp_ram.start) >= data_race(ktdp_ram.size)))
+	if (unlikely(!pfn_valid(pfn)))
 		return false;
-	page = pfn_to_page(PHYS_PFN(hpa));
-	if (unlikely(PageTail(page)))
-		return false;
-	folio = (struct folio *)page;
-	if (unlikely(!folio_test_anon(folio)))
-		return false;
-	if (!folio_test_dirty(folio))
-		folio_set_dirty(folio);
-	return true;
+	folio = page_folio(pfn_to_page(pfn));
+	return (folio_test_anon(folio) || ktdp_folio_is_ram(folio, pfn)) &&
+	       ktdp_folio_prepare(folio, writable);
 }
 
 #endif /* _KTDP_PFN_H */

@@ -4,11 +4,11 @@
  * KVM's own table, where that is of the TDP MMU: its pages are freed through
  * RCU, so they can be read without KVM's mmu_lock.
  *
- * Why an entry of KVM's is good though mmu_lock is not held: it is read under
- * mirror.lock, with no invalidation of the page in progress.  Of an
+ * Why an entry of KVM's is good though mmu_lock is not held: it is read under the
+ * region's lock, after it was seen that no invalidation of the page is in progress.  Of an
  * invalidation, on that page, let S and E be the callbacks of this module and
- * Sk, Ek those of KVM.  All S and Sk come before all E and Ek, S and E take
- * mirror.lock, Sk removes KVM's entry, and KVM writes no new one before Ek.
+ * Sk, Ek those of KVM.  All S and Sk come before all E and Ek, S takes the
+ * region's lock, Sk removes KVM's entry, and KVM writes no new one before Ek.
  *
  *	read before S		S removes what was copied
  *	between S and E		the window is busy: nothing is copied
@@ -29,116 +29,79 @@
 #include <linux/sched/signal.h>
 
 #include "eager.h"
-#include "kvm.h"
-#include "pfn.h"
+#include "fill.h"
 
-/* Entries under one hold of the lock. */
-#define KTDP_SEED_BATCH	64
-
-/* For one look at KVM's root: steps, and tables in reserve, one for a window. */
+/* For one look at KVM's root: steps, and pages in reserve, one for a window. */
 #define KTDP_SEED_STEPS	512
 #define KTDP_SEED_POOL	64
 
 /*
- * The common case: writable, anonymous pages of the open window that have no
- * leaf yet.  Return: how many there are from the first of @sptes on, now copied.
+ * Up to *@nr 4K pages from @gfn on.  Return: whether *@nr is set to how many of them
+ * were copied; otherwise none of them can be.
  */
-static unsigned int ktdp_seed_run(struct ktdp_mirror *mirror, u64 gfn,
-				  const u64 *sptes, unsigned int nr)
+static bool ktdp_seed_pages(struct kvm_exported_tdp *tdp,
+			    const struct kvm_memory_slot *slot, u64 gfn,
+			    const struct ktdp_kvm_root *root, const u64 *sptep,
+			    unsigned int *nr)
 {
-	const u64 want = KTDP_SPTE_PRESENT | KTDP_SPTE_WRITABLE;
-	struct ktdp_table *table = mirror->hint;
+	const struct ktdp_source source = {
+		.look = KTDP_SPTE_PRESENT,
+		.want = KTDP_SPTE_PRESENT,
+		.write = ktdp_slot_is_logged(slot) ? 0 : KTDP_SPTE_WRITABLE,
+		.any_memory = true,
+	};
+	unsigned long hva = ktdp_slot_hva(slot, gfn);
+	u64 sptes[KTDP_HOLD_ENTRIES];
 	unsigned int i;
 
-	if (!ktdp_mirror_is_open(mirror, gfn) || !ktdp_mirror_can_fill())
-		return 0;
-	for (i = 0; i < nr; i++) {
-		u64 spte = sptes[i];
-		u64 hpa = ktdp_entry_hpa(&mirror->fmt, spte);
-
-		if (unlikely((spte & want) != want) ||
-		    unlikely(!ktdp_pfn_prepare_fast(hpa)) ||
-		    unlikely(!ktdp_mirror_fill(table, gfn + i,
-					       mirror->fmt.leaf_writable | hpa)))
-			break;
-	}
-	return i;
-}
-
-/*
- * Entries of KVM's for 4K pages of one window and memslot, read-only if the
- * slot logs.  Return: how many were copied.
- */
-static noinline __noclone unsigned int
-ktdp_seed_commit(struct kvm_exported_tdp *tdp, u64 gfn,
-		 const struct ktdp_kvm_root *root, const u64 *sptep,
-		 unsigned int nr, u64 mask)
-{
-	struct ktdp_mirror *mirror = &tdp->mirror;
-	unsigned int i, copied = 0, run;
-	u64 sptes[KTDP_SEED_BATCH];
-
-	raw_spin_lock(&mirror->lock);
-	for (i = 0; i < nr; i++)
-		sptes[i] = READ_ONCE(sptep[i]) & mask;
+	if (ktdp_notifier_is_busy(tdp, hva, hva + *nr * PAGE_SIZE))
+		return false;
+	for (i = 0; i < *nr; i++)
+		sptes[i] = READ_ONCE(sptep[i]);
 	if (ktdp_kvm_root_has_aliases(tdp, root))
-		nr = 0;
-	for (i = 0; i < nr; i++) {
-		run = 0;
-		if (mask & KTDP_SPTE_WRITABLE)
-			run = ktdp_seed_run(mirror, gfn + i, sptes + i, nr - i);
-		copied += run;
-		i += run;
-		if (i < nr && (sptes[i] & KTDP_SPTE_PRESENT) &&
-		    ktdp_eager_copy(tdp, gfn + i, KTDP_LEVEL_4K, sptes[i]) ==
-		    KTDP_EAGER_FILLED)
-			copied++;
-	}
-	raw_spin_unlock(&mirror->lock);
-	return copied;
-}
-
-/* What of KVM's entries is to be copied. */
-static u64 ktdp_seed_mask(const struct ktdp_slot *slot)
-{
-	return ktdp_slot_is_logged(slot) ? ~KTDP_SPTE_WRITABLE : ~0ULL;
+		return false;
+	ktdp_fill_run(tdp, slot, gfn, sptes, nr, &source);
+	return true;
 }
 
 /* From @gfn on to the end of the table of 4K pages that has *@sptep. */
 static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 			     const struct ktdp_kvm_root *root, const u64 *sptep)
 {
-	u64 end = (gfn | ktdp_level_mask(KTDP_LEVEL_2M)) + 1, nr, copied = 0;
-	struct ktdp_slot slot;
+	unsigned int left = KTDP_ENTRIES - ktdp_level_index(gfn, KTDP_LEVEL_4K);
+	unsigned int nr, done;
+	const struct kvm_memory_slot *slot;
+	bool ran;
 
-	for (; gfn < end; gfn += nr, sptep += nr) {
+	for (; left; left -= nr, gfn += nr, sptep += nr) {
 		nr = 1;
-		if (ktdp_kvm_slot_locked(tdp, gfn, &slot))
+		if (!(READ_ONCE(*sptep) & KTDP_SPTE_PRESENT) ||
+		    ktdp_kvm_slot(tdp, gfn, &slot))
 			continue;
-		nr = min3(end - gfn, slot.base_gfn + slot.npages - gfn,
-			  (u64)KTDP_SEED_BATCH);
-		copied += ktdp_seed_commit(tdp, gfn, root, sptep, nr,
-					   ktdp_seed_mask(&slot));
+		nr = min3(left, (unsigned int)KTDP_HOLD_ENTRIES,
+			  (unsigned int)(slot->base_gfn + slot->npages - gfn));
+		ktdp_table_lock(&tdp->table, gfn, KTDP_LEVEL_4K);
+		done = nr;
+		ran = ktdp_seed_pages(tdp, slot, gfn, root, sptep, &done);
+		ktdp_table_unlock(&tdp->table, gfn, KTDP_LEVEL_4K);
+		if (!ran)
+			continue;
+		atomic64_add(done, &tdp->stat.seeded);
+		/* What has stopped it is left out. */
+		nr = min(nr, done + 1);
 	}
-	atomic64_add(copied, &tdp->stat.seeded);
 }
 
 static void ktdp_seed_huge(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 			   const struct ktdp_kvm_root *root, const u64 *sptep)
 {
-	enum ktdp_eager result = KTDP_EAGER_BUSY;
-	struct ktdp_slot slot;
-	u64 spte;
+	enum ktdp_fill result;
 
-	if (ktdp_kvm_slot_locked(tdp, gfn, &slot))
-		return;
-	raw_spin_lock(&tdp->mirror.lock);
-	spte = READ_ONCE(*sptep) & ktdp_seed_mask(&slot);
-	if (!ktdp_kvm_root_has_aliases(tdp, root))
-		result = ktdp_eager_copy(tdp, gfn & ~ktdp_level_mask(level),
-					 level, spte);
-	raw_spin_unlock(&tdp->mirror.lock);
-	if (result == KTDP_EAGER_FILLED)
+	gfn &= ~ktdp_level_mask(level);
+	ktdp_table_lock(&tdp->table, gfn, level);
+	result = ktdp_eager_copy(tdp, gfn, level, sptep, root);
+	ktdp_table_unlock(&tdp->table, gfn, level);
+	if (result == KTDP_FILL_DONE)
 		atomic64_add(ktdp_level_pages(level), &tdp->stat.seeded);
 }
 
@@ -157,7 +120,7 @@ static u64 ktdp_seed_step(struct kvm_exported_tdp *tdp,
 	if (walk.level == KTDP_LEVEL_4K) {
 		ktdp_seed_window(tdp, gfn, root, walk.sptep);
 		walk.level = KTDP_LEVEL_2M;
-	} else if (walk.level <= tdp->mirror.fmt.max_leaf_level) {
+	} else if (walk.level <= tdp->table.fmt.max_leaf_level) {
 		ktdp_seed_huge(tdp, gfn, walk.level, root, walk.sptep);
 	}
 	srcu_read_unlock(&tdp->kvm->srcu, idx);
@@ -187,7 +150,7 @@ static u64 ktdp_seed_steps(struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
 
 static void ktdp_seed_from(struct kvm_exported_tdp *tdp, int vcpu)
 {
-	u64 gfn = 0, end = ktdp_gfn_end(tdp->mirror.fmt.level);
+	u64 gfn = 0, end = tdp->table.fmt.gfn_end;
 
 	while (gfn < end && !fatal_signal_pending(current) &&
 	       !__ktdp_pool_topup(tdp, KTDP_SEED_POOL)) {

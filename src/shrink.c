@@ -16,7 +16,7 @@ static bool ktdp_shrink_is_idle(const struct kvm_exported_tdp *tdp)
 
 static unsigned long ktdp_shrink_tables(const struct kvm_exported_tdp *tdp)
 {
-	return READ_ONCE(tdp->mirror.nr_linked) - atomic_long_read(&tdp->nr_freed);
+	return atomic_long_read(&tdp->table.nr_linked) - atomic_long_read(&tdp->nr_freed);
 }
 
 static unsigned long ktdp_shrink_count_one(struct kvm_exported_tdp *tdp,
@@ -24,7 +24,7 @@ static unsigned long ktdp_shrink_count_one(struct kvm_exported_tdp *tdp,
 {
 	if (!ktdp_shrink_is_idle(tdp))
 		return 0;
-	return READ_ONCE(tdp->mirror.nr_pool) + ktdp_shrink_tables(tdp);
+	return READ_ONCE(tdp->table.nr_pool) + ktdp_shrink_tables(tdp);
 }
 
 /*
@@ -43,7 +43,7 @@ static unsigned long ktdp_shrink_one(struct kvm_exported_tdp *tdp,
 	if (freed < nr && tables) {
 		freed += tables;
 		WRITE_ONCE(tdp->shrunk, true);
-		ktdp_export_zap_all(tdp);
+		ktdp_revoke_all(tdp);
 	}
 	return freed;
 }

@@ -68,7 +68,7 @@ static struct kvm_exported_tdp *ktdp_call_tdp(const struct ktdp_ioctl_call *call
 static int ktdp_fd_info(struct ktdp_ioctl_call *call)
 {
 	struct kvm_exported_tdp *tdp = ktdp_call_tdp(call);
-	const struct ktdp_fmt *fmt = &tdp->mirror.fmt;
+	const struct ktdp_fmt *fmt = &tdp->table.fmt;
 	struct kvm_tdp_info *info = &call->arg.info;
 
 	if (info->flags)
@@ -78,7 +78,7 @@ static int ktdp_fd_info(struct ktdp_ioctl_call *call)
 	info->max_huge_page_level = fmt->max_leaf_level;
 	info->as_id = tdp->as_id;
 	info->root_hpa = capable(CAP_SYS_ADMIN) ?
-			 ktdp_table_hpa(tdp->mirror.root) : 0;
+			 ktdp_entries_to_hpa(tdp->table.root) : 0;
 	memcpy(info->rsvd_bits_mask, fmt->rsvd, sizeof(info->rsvd_bits_mask));
 	info->eager = tdp->eager_state;
 	info->pad = 0;

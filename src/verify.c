@@ -5,7 +5,7 @@
  *
  * A leaf that agrees with what the host says was right at some instant.  One
  * that does not is looked at again, alone: leaf, then host, then under
- * mirror.lock whether the leaf is still the same, no invalidation has ended
+ * the region's lock whether the leaf is still the same, no invalidation has ended
  * since before the first look, and none is in progress.  Then the host's answer
  * is of a time when the leaf was there and the host was not about to take the
  * page: if they differ, it is wrong.  KVM's slots_lock is held meanwhile, so
@@ -50,28 +50,30 @@ struct ktdp_verify {
 /* What one look at a page found. */
 struct ktdp_verify_page {
 	struct ktdp_walk walk;
-	struct ktdp_slot slot;
+	struct kvm_memory_slot slot;
 	int slot_error;
-	struct ktdp_snapshot snapshot;
+	unsigned long hva;	/* 0: no slot */
+	u64 snapshot;
 	unsigned long hmm_pfn;
+	bool blind;		/* HMM does not look at memory that must not be read */
 	u64 spte;		/* KVM's leaf, 0: none */
 	int spte_level;
 	bool reserved;
 };
 
-static bool ktdp_verify_reserved(const struct ktdp_mirror *mirror, u64 gfn)
+static bool ktdp_verify_reserved(const struct ktdp_table *table, u64 gfn)
 {
-	const u64 *entries = mirror->root->entries;
-	int level = mirror->fmt.level;
+	const u64 *entries = table->root;
+	int level = table->fmt.level;
 	bool reserved = false;
 	u64 entry;
 
 	for (;; level--) {
 		entry = READ_ONCE(entries[ktdp_level_index(gfn, level)]);
-		reserved |= ktdp_entry_is_rsvd(&mirror->fmt, entry, level);
+		reserved |= ktdp_entry_is_rsvd(&table->fmt, entry, level);
 		if (!ktdp_entry_is_table(entry, level))
 			return entry && reserved;
-		entries = ktdp_hpa_to_entries(ktdp_entry_hpa(&mirror->fmt, entry));
+		entries = ktdp_hpa_to_entries(ktdp_entry_hpa(&table->fmt, entry));
 	}
 }
 
@@ -122,9 +124,12 @@ static int ktdp_verify_lock(const struct ktdp_verify *v, struct mm_struct *mm)
 	return ret;
 }
 
-/* What the host has at @hva now; nothing is faulted in.  0 or -EINTR. */
+/*
+ * What the host has at @hva now; nothing is faulted in.  @blind: is that not to be
+ * known, though there may be something?  0 or -EINTR.
+ */
 static int ktdp_verify_host(const struct ktdp_verify *v, unsigned long hva,
-			    unsigned long *pfns, unsigned long nr)
+			    unsigned long *pfns, unsigned long nr, bool *blind)
 {
 	struct mm_struct *mm = ktdp_mm(v->tdp);
 	struct hmm_range range = {
@@ -133,12 +138,15 @@ static int ktdp_verify_host(const struct ktdp_verify *v, unsigned long hva,
 		.end = hva + (nr << PAGE_SHIFT),
 		.hmm_pfns = pfns,
 	};
+	const struct vm_area_struct *vma;
 
 	memset(pfns, 0, nr * sizeof(*pfns));
 	if (ktdp_verify_lock(v, mm))
 		return -EINTR;
 	/* Where it stops, at device memory or a hole, nothing may be mapped. */
 	hmm_range_fault(&range);
+	vma = vma_lookup(mm, hva);
+	*blind = vma && !(vma->vm_flags & VM_READ);
 	mmap_read_unlock(mm);
 	return 0;
 }
@@ -149,14 +157,14 @@ static bool ktdp_verify_host_agrees(const struct ktdp_verify *v,
 {
 	return (hmm_pfn & HMM_PFN_VALID) &&
 	       (hmm_pfn & ~HMM_PFN_FLAGS) ==
-	       ktdp_walk_pfn(&v->tdp->mirror.fmt, walk);
+	       ktdp_walk_pfn(&v->tdp->table.fmt, walk);
 }
 
 static bool ktdp_verify_kvm_agrees(const struct ktdp_verify *v,
 				   const struct ktdp_walk *walk, u64 spte,
 				   int level)
 {
-	const struct ktdp_fmt *fmt = &v->tdp->mirror.fmt;
+	const struct ktdp_fmt *fmt = &v->tdp->table.fmt;
 
 	return !spte || ktdp_entry_pfn(fmt, spte) +
 	       (walk->gfn & ktdp_level_mask(level)) == ktdp_walk_pfn(fmt, walk);
@@ -167,21 +175,20 @@ static int ktdp_verify_look(const struct ktdp_verify *v, u64 gfn,
 			    struct ktdp_verify_page *page)
 {
 	struct kvm_exported_tdp *tdp = v->tdp;
-	unsigned long hva;
 
-	page->slot_error = ktdp_kvm_slot(tdp, gfn, &page->slot);
-	hva = page->slot_error ? 0 : ktdp_slot_hva(&page->slot, gfn);
-	ktdp_notifier_snapshot(tdp, hva, hva + PAGE_SIZE,
-			       &page->snapshot);
+	page->slot_error = ktdp_kvm_slot_copy(tdp, gfn, &page->slot);
+	page->hva = page->slot_error ? 0 : ktdp_slot_hva(&page->slot, gfn);
+	page->snapshot = ktdp_notifier_snapshot(tdp, page->hva);
 	rcu_read_lock();
-	ktdp_mirror_walk(&tdp->mirror, gfn, &page->walk);
-	page->reserved = ktdp_verify_reserved(&tdp->mirror, gfn);
+	ktdp_table_walk(&tdp->table, gfn, &page->walk);
+	page->reserved = ktdp_verify_reserved(&tdp->table, gfn);
 	rcu_read_unlock();
 	page->spte_level = ktdp_verify_read_sptes(v, gfn, &page->spte, 1);
 	page->hmm_pfn = 0;
+	page->blind = false;
 	if (page->slot_error)
 		return 0;
-	return ktdp_verify_host(v, hva, &page->hmm_pfn, 1);
+	return ktdp_verify_host(v, page->hva, &page->hmm_pfn, 1, &page->blind);
 }
 
 static unsigned int ktdp_verify_judge(const struct ktdp_verify *v,
@@ -196,6 +203,8 @@ static unsigned int ktdp_verify_judge(const struct ktdp_verify *v,
 	if (page->slot_error ||
 	    !ktdp_slot_covers(&page->slot, gfn & ~mask, mask + 1))
 		return wrong | KTDP_WRONG_NO_SLOT;
+	if (page->blind)
+		return wrong | KTDP_WRONG_UNDECIDED;
 	if (!ktdp_verify_host_agrees(v, walk, page->hmm_pfn))
 		wrong |= KTDP_WRONG_STALE;
 	if (!ktdp_verify_kvm_agrees(v, walk, page->spte, page->spte_level))
@@ -218,17 +227,17 @@ static bool ktdp_verify_is_same(const struct ktdp_verify *v,
 	const struct kvm_exported_tdp *tdp = v->tdp;
 	struct ktdp_walk walk;
 
-	ktdp_mirror_walk(&tdp->mirror, page->walk.gfn, &walk);
+	ktdp_table_walk(&tdp->table, page->walk.gfn, &walk);
 	return walk.entry == page->walk.entry &&
 	       walk.level == page->walk.level &&
 	       walk.access == page->walk.access &&
-	       !ktdp_notifier_retry(tdp, &page->snapshot);
+	       !ktdp_notifier_retry(tdp, page->hva, page->snapshot);
 }
 
 /* Return: enum ktdp_wrong; 0 if there is no leaf; -EBUSY; -EINTR. */
 static int ktdp_verify_try(const struct ktdp_verify *v, u64 gfn)
 {
-	struct ktdp_mirror *mirror = &v->tdp->mirror;
+	struct ktdp_table *table = &v->tdp->table;
 	struct ktdp_verify_page page;
 	int ret;
 
@@ -237,10 +246,10 @@ static int ktdp_verify_try(const struct ktdp_verify *v, u64 gfn)
 	if (ret || !page.walk.entry)
 		return ret;
 	ret = -EBUSY;
-	raw_spin_lock(&mirror->lock);
+	ktdp_table_lock(table, gfn, page.walk.level);
 	if (ktdp_verify_is_same(v, &page))
 		ret = ktdp_verify_judge(v, &page);
-	raw_spin_unlock(&mirror->lock);
+	ktdp_table_unlock(table, gfn, page.walk.level);
 	return ret;
 }
 
@@ -287,7 +296,7 @@ static void ktdp_verify_count(struct kvm_tdp_verify *arg, u64 gfn,
 
 /* Does all that was seen without a lock agree?  Mostly it does. */
 static bool ktdp_verify_agrees(const struct ktdp_verify *v,
-			       const struct ktdp_slot *slot,
+			       const struct kvm_memory_slot *slot,
 			       const struct ktdp_walk *walk,
 			       unsigned long hmm_pfn, u64 spte)
 {
@@ -303,7 +312,7 @@ static bool ktdp_verify_agrees(const struct ktdp_verify *v,
 }
 
 /* A page that has a leaf.  Return: 0 or -EINTR. */
-static int ktdp_verify_leaf(struct ktdp_verify *v, const struct ktdp_slot *slot,
+static int ktdp_verify_leaf(struct ktdp_verify *v, const struct kvm_memory_slot *slot,
 			    const struct ktdp_walk *walk, unsigned int i,
 			    bool reserved)
 {
@@ -325,17 +334,20 @@ static int ktdp_verify_leaf(struct ktdp_verify *v, const struct ktdp_slot *slot,
 
 /* What all pages of a window are held against.  0, or -EINTR. */
 static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
-			       struct ktdp_slot *slot)
+			       struct kvm_memory_slot *slot)
 {
+	bool blind;
+
 	memset(v->pfns, 0, sizeof(v->pfns));
 	v->spte_level = ktdp_verify_read_sptes(v, gfn, v->sptes, *nr);
-	if (ktdp_kvm_slot(v->tdp, gfn, slot)) {
+	if (ktdp_kvm_slot_copy(v->tdp, gfn, slot)) {
 		/* Whatever is mapped there is looked at alone. */
 		memset(slot, 0, sizeof(*slot));
 		return 0;
 	}
 	*nr = min_t(u64, *nr, slot->base_gfn + slot->npages - gfn);
-	return ktdp_verify_host(v, ktdp_slot_hva(slot, gfn), v->pfns, *nr);
+	return ktdp_verify_host(v, ktdp_slot_hva(slot, gfn), v->pfns, *nr,
+				&blind);
 }
 
 /*
@@ -344,23 +356,23 @@ static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
  */
 static s64 ktdp_verify_window(struct ktdp_verify *v, u64 gfn, unsigned int nr)
 {
-	struct ktdp_mirror *mirror = &v->tdp->mirror;
+	struct ktdp_table *table = &v->tdp->table;
 	struct ktdp_walk walk;
-	struct ktdp_slot slot;
+	struct kvm_memory_slot slot;
 	bool there, reserved;
 	unsigned int i;
 	int ret;
 
 	rcu_read_lock();
-	there = ktdp_mirror_walk(mirror, gfn, &walk);
+	there = ktdp_table_walk(table, gfn, &walk);
 	rcu_read_unlock();
 	if (!there && walk.level > KTDP_LEVEL_4K)
 		return ktdp_walk_next(&walk);
 	ret = ktdp_verify_prepare(v, gfn, &nr, &slot);
 	for (i = 0; i < nr && !ret; i++) {
 		rcu_read_lock();
-		there = ktdp_mirror_walk(mirror, gfn + i, &walk);
-		reserved = ktdp_verify_reserved(mirror, gfn + i);
+		there = ktdp_table_walk(table, gfn + i, &walk);
+		reserved = ktdp_verify_reserved(table, gfn + i);
 		rcu_read_unlock();
 		if (there)
 			ret = ktdp_verify_leaf(v, &slot, &walk, i, reserved);
@@ -371,7 +383,7 @@ static s64 ktdp_verify_window(struct ktdp_verify *v, u64 gfn, unsigned int nr)
 static int ktdp_verify_range(struct ktdp_verify *v)
 {
 	struct kvm_tdp_verify *arg = v->arg;
-	u64 end = ktdp_gfn_end(v->tdp->mirror.fmt.level);
+	u64 end = v->tdp->table.fmt.gfn_end;
 	u64 gfn = arg->gpa >> PAGE_SHIFT, nr;
 	s64 next = 0;
 
@@ -394,31 +406,18 @@ static int ktdp_verify_range(struct ktdp_verify *v)
 }
 
 struct ktdp_verify_counters {
-	u64 set, zapped, leaves[KTDP_MAX_LEAF_LEVEL];
+	u64 leaves[KTDP_MAX_LEAF_LEVEL];
+	u64 cleared;
 };
-
-static struct ktdp_verify_counters
-ktdp_verify_read_counters(struct ktdp_mirror *mirror)
-{
-	struct ktdp_verify_counters c;
-
-	raw_spin_lock(&mirror->lock);
-	ktdp_mirror_settle(mirror);
-	c.set = mirror->entries_set;
-	c.zapped = mirror->entries_zapped;
-	memcpy(c.leaves, mirror->root->leaves, sizeof(c.leaves));
-	raw_spin_unlock(&mirror->lock);
-	return c;
-}
 
 static void ktdp_verify_counters(struct ktdp_verify *v,
 				 const struct ktdp_verify_counters *before)
 {
-	struct ktdp_verify_counters now =
-		ktdp_verify_read_counters(&v->tdp->mirror);
+	struct ktdp_verify_counters now;
 	int i;
 
-	if (now.set != before->set || now.zapped != before->zapped)
+	ktdp_export_leaves(v->tdp, now.leaves, &now.cleared);
+	if (memcmp(&now, before, sizeof(now)))
 		return;
 	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
 		v->arg->counters += v->leaves[i] != now.leaves[i];
@@ -439,7 +438,7 @@ static int ktdp_verify_vcpu(const struct kvm_exported_tdp *tdp)
 }
 
 /**
- * ktdp_verify() - hold the table against what it mirrors
+ * ktdp_verify() - hold the table against what it is made of
  * @tdp: the exported TDP
  * @arg: the ioctl's argument, checked; counts are added to
  *
@@ -449,7 +448,7 @@ static int ktdp_verify_vcpu(const struct kvm_exported_tdp *tdp)
 int ktdp_verify(struct kvm_exported_tdp *tdp, struct kvm_tdp_verify *arg)
 {
 	bool whole = !arg->gpa && arg->length >> PAGE_SHIFT >=
-				  ktdp_gfn_end(tdp->mirror.fmt.level);
+				  tdp->table.fmt.gfn_end;
 	struct ktdp_verify_counters before;
 	struct ktdp_verify *v;
 	int ret = -EPERM;
@@ -462,7 +461,7 @@ int ktdp_verify(struct kvm_exported_tdp *tdp, struct kvm_tdp_verify *arg)
 	v->vcpu = ktdp_verify_vcpu(tdp);
 	if (!mmget_not_zero(ktdp_mm(tdp)))
 		goto out_free;
-	before = ktdp_verify_read_counters(&tdp->mirror);
+	ktdp_export_leaves(tdp, before.leaves, &before.cleared);
 	ret = ktdp_verify_range(v);
 	if (!ret && whole && !arg->length)
 		ktdp_verify_counters(v, &before);

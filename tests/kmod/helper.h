@@ -62,11 +62,11 @@ struct test_importer {
  * @probe: its @kp alone serves for a stop at the entry
  * @symbol: function; constant while armed, as the next six
  * @at_return: not at the entry
+ * @by_us: only when kvm_tdp calls it
  * @tid: thread meant, 0: any
  * @skip: that thread's first hits do not count
  * @arg_nr: of the argument that has to be @arg, from 1 on; 0: any will do
  * @arg: see @arg_nr
- * @after: hits do not count before that one has been released; or NULL
  * @armed: test_file.lock
  * @released: nobody is held from now on
  * @hits: of the thread meant
@@ -76,11 +76,11 @@ struct test_stop {
 	struct kretprobe probe;
 	char symbol[KTDP_TEST_SYMBOL];
 	bool at_return;
+	bool by_us;
 	pid_t tid;
 	int skip;
 	u32 arg_nr;
 	u64 arg;
-	const struct test_stop *after;
 	bool armed;
 	bool released;
 	atomic_t hits;

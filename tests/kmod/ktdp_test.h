@@ -285,6 +285,7 @@ struct ktdp_test_unlog {
 
 /* ktdp_test_stop.flags */
 #define KTDP_TEST_AT_RETURN	0x01	/* of the function, not at its entry */
+#define KTDP_TEST_BY_US		0x02	/* only when kvm_tdp calls it */
 
 /* ktdp_test_stop.state */
 #define KTDP_TEST_AWAITED	0
@@ -301,20 +302,19 @@ struct ktdp_test_unlog {
  * @skip: in: ARM: let pass so many times; more than come: only count
  * @state: out
  * @hits: out: how often the thread has come by since ARM
- * @after: in: ARM: count only when the stop of this index - 1 has held a thread
- *	and let it go; 0: at once
  * @arg_nr: in: ARM: count only calls whose argument of this number, from 1 to
  *	6, is @arg; 0: all
- * @pad: 0
  * @arg: in: ARM: see @arg_nr
  * @symbol: in: ARM: function, as NAME or MODULE:NAME
  *
  * The thread spins with preemption off, and with whatever locks are held at
- * that point: what waits for its CPU waits for RELEASE.  ARM and DISARM do.  A
- * stop holds once; closing the file disarms all.
+ * that point: what waits for its CPU waits for RELEASE.  ARM and DISARM do.  With
+ * BY_US interrupts may be off, too: then whoever sends that CPU one and waits for the
+ * answer, as to flush its TLB, waits as well; other calls with interrupts off do not
+ * count.  A stop holds once; closing the file disarms all.
  *
  * ARM fails with EBUSY if it is armed, with ENOENT if there is no such function
- * and with EOPNOTSUPP if it could be held with interrupts off only.
+ * and with EOPNOTSUPP if that could only be with interrupts off, wherever it is called.
  */
 struct ktdp_test_stop {
 	__u32 index;
@@ -324,9 +324,7 @@ struct ktdp_test_stop {
 	__u32 skip;
 	__u32 state;
 	__u32 hits;
-	__u32 after;
 	__u32 arg_nr;
-	__u32 pad;
 	__aligned_u64 arg;
 	char symbol[KTDP_TEST_SYMBOL];
 };
@@ -392,16 +390,15 @@ struct ktdp_test_watch {
 
 /* ktdp_test_lock.action */
 #define KTDP_TEST_LOCK_BEGIN	0	/* see the calls; ends with the file */
-#define KTDP_TEST_LOCK_EMPTY	1	/* as WATCH, for one hold of nothing */
-#define KTDP_TEST_LOCK_WATCH	2	/* count anew */
-#define KTDP_TEST_LOCK_LOOK	3
+#define KTDP_TEST_LOCK_WATCH	1	/* count anew */
+#define KTDP_TEST_LOCK_LOOK	2
 
 /**
- * struct ktdp_test_lock - LOCK: how long the mirrors' locks are held
+ * struct ktdp_test_lock - LOCK: how long the locks of tables are held
  * @action: in: KTDP_TEST_LOCK_...
  * @handle: in: WATCH: any
- * @holds: out: since WATCH or EMPTY
- * @longest: out: of those, in TSC ticks, with what seeing it costs
+ * @holds: out: since WATCH; locks in locks count as one hold
+ * @longest: out: of those, in TSC ticks, without what seeing it costs
  * @holder: out: of the longest: the function that let go
  *
  * BEGIN fails with EOPNOTSUPP if there is more than one CPU, and with EBUSY if

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How long kvm_tdp holds its lock, in TSC ticks.  It has one kind of spinlock,
- * the mirrors', so whatever its code locks is one of these; all that is needed
- * is to see the calls.  What is inlined is not seen: a vCPU's fault that is
- * copied the short way, which writes one entry.
+ * How long kvm_tdp holds its locks, in TSC ticks.  They nest (a table's, its regions',
+ * that of its reserve), so a hold is from the first that is taken to the last that is
+ * let go.  All that is needed is to see the calls.  What that costs is taken off: of a
+ * hold of all regions' locks it is the greater part.
  *
  * One CPU only: there an entry of the lock function is as good as the lock.
  */
@@ -25,7 +25,10 @@
  */
 static struct {
 	const struct module *mod;	/* whose locks; NULL: nothing is watched */
-	unsigned long lock;		/* held now, or 0 */
+	u64 cost[2];			/* of seeing the first lock, and another one */
+	unsigned int depth;		/* locks held now */
+	unsigned int locks;		/* taken in this hold */
+	bool interrupted;		/* it does not count */
 	u64 begin;
 	u64 holds;
 	u64 longest;
@@ -34,7 +37,8 @@ static struct {
 
 static const struct test_file *watcher;	/* lock_mutex */
 static DEFINE_MUTEX(lock_mutex);
-static DEFINE_RAW_SPINLOCK(lock_empty);
+static DEFINE_RAW_SPINLOCK(lock_outer);
+static DEFINE_RAW_SPINLOCK(lock_inner);
 
 static void lock_taken(unsigned long ip, unsigned long parent_ip,
 		       struct ftrace_ops *ops, struct ftrace_regs *fregs)
@@ -43,7 +47,12 @@ static void lock_taken(unsigned long ip, unsigned long parent_ip,
 
 	if (!mod || !within_module(parent_ip, mod))
 		return;
-	watched.lock = ftrace_regs_get_argument(fregs, 0);
+	if (watched.depth++) {
+		watched.locks++;
+		return;
+	}
+	watched.locks = 1;
+	watched.interrupted = false;
 	watched.begin = rdtsc_ordered();
 }
 
@@ -51,11 +60,14 @@ static void lock_released(unsigned long ip, unsigned long parent_ip,
 			  struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
 	u64 ticks = rdtsc_ordered() - watched.begin;
+	const struct module *mod = READ_ONCE(watched.mod);
+	u64 cost;
 
-	if (!watched.lock ||
-	    watched.lock != ftrace_regs_get_argument(fregs, 0))
+	if (!mod || !within_module(parent_ip, mod) || !watched.depth ||
+	    --watched.depth || watched.interrupted)
 		return;
-	watched.lock = 0;
+	cost = watched.cost[0] + (watched.locks - 1) * watched.cost[1];
+	ticks -= min(ticks, cost);
 	watched.holds++;
 	if (ticks > watched.longest) {
 		watched.longest = ticks;
@@ -67,7 +79,7 @@ static void lock_released(unsigned long ip, unsigned long parent_ip,
 static void lock_interrupted(unsigned long ip, unsigned long parent_ip,
 			     struct ftrace_ops *ops, struct ftrace_regs *fregs)
 {
-	watched.lock = 0;
+	watched.interrupted = true;
 }
 
 static struct ftrace_ops lock_ops = { .func = lock_taken };
@@ -77,7 +89,7 @@ static struct ftrace_ops unlock_ops = { .func = lock_released };
 static void lock_start(const struct module *mod)
 {
 	WRITE_ONCE(watched.mod, NULL);
-	watched.lock = 0;
+	watched.depth = 0;
 	watched.holds = 0;
 	watched.longest = 0;
 	watched.holder = 0;
@@ -87,11 +99,11 @@ static void lock_start(const struct module *mod)
 /* Each with what it is called at; what lets go is seen before what takes. */
 static const struct lock_hook {
 	struct ftrace_ops *ops;
-	const char *functions[2];
+	const char *function;
 } lock_hooks[] = {
-	{ &unlock_ops, { "_raw_spin_unlock" } },
-	{ &irq_ops, { "irq_enter_rcu" } },
-	{ &lock_ops, { "_raw_spin_lock", "_raw_spin_trylock" } },
+	{ &unlock_ops, "_raw_spin_unlock" },
+	{ &irq_ops, "irq_enter_rcu" },
+	{ &lock_ops, "_raw_spin_lock" },
 };
 
 static void lock_unhook(size_t nr)
@@ -105,13 +117,11 @@ static void lock_unhook(size_t nr)
 static int lock_hook_one(const struct lock_hook *hook)
 {
 	char name[KTDP_TEST_SYMBOL];
-	int i, ret = 0;
+	int ret;
 
-	for (i = 0; i < 2 && hook->functions[i] && !ret; i++) {
-		/* The parser writes to what it is given. */
-		strscpy(name, hook->functions[i], sizeof(name));
-		ret = ftrace_set_filter(hook->ops, name, strlen(name), 0);
-	}
+	/* The parser writes to what it is given. */
+	strscpy(name, hook->function, sizeof(name));
+	ret = ftrace_set_filter(hook->ops, name, strlen(name), 0);
 	if (!ret)
 		ret = register_ftrace_function(hook->ops);
 	if (ret)
@@ -134,6 +144,26 @@ static int lock_hook(void)
 	return 0;
 }
 
+static u64 lock_measure(bool two)
+{
+	lock_start(THIS_MODULE);
+	raw_spin_lock(&lock_outer);
+	if (two) {
+		raw_spin_lock(&lock_inner);
+		raw_spin_unlock(&lock_inner);
+	}
+	raw_spin_unlock(&lock_outer);
+	return watched.longest;
+}
+
+/* What seeing holds of nothing costs. */
+static void lock_calibrate(void)
+{
+	memset(watched.cost, 0, sizeof(watched.cost));
+	watched.cost[0] = lock_measure(false);
+	watched.cost[1] = lock_measure(true);
+}
+
 static int lock_begin(struct test_file *tf)
 {
 	int ret;
@@ -143,9 +173,11 @@ static int lock_begin(struct test_file *tf)
 	if (watcher)
 		return -EBUSY;
 	ret = lock_hook();
-	if (!ret)
-		watcher = tf;
-	return ret;
+	if (ret)
+		return ret;
+	watcher = tf;
+	lock_calibrate();
+	return 0;
 }
 
 static void lock_end(const struct test_file *tf)
@@ -154,14 +186,6 @@ static void lock_end(const struct test_file *tf)
 		return;
 	lock_unhook(ARRAY_SIZE(lock_hooks));
 	watcher = NULL;
-}
-
-/* What watching itself costs is in each hold, and here alone. */
-static void lock_take_empty(void)
-{
-	lock_start(THIS_MODULE);
-	raw_spin_lock(&lock_empty);
-	raw_spin_unlock(&lock_empty);
 }
 
 static int lock_watch(struct test_file *tf, struct ktdp_test_lock *arg)
@@ -181,9 +205,6 @@ static int lock_act(struct test_file *tf, struct ktdp_test_lock *arg)
 	switch (arg->action) {
 	case KTDP_TEST_LOCK_BEGIN:
 		return lock_begin(tf);
-	case KTDP_TEST_LOCK_EMPTY:
-		lock_take_empty();
-		return 0;
 	case KTDP_TEST_LOCK_WATCH:
 		return lock_watch(tf, arg);
 	case KTDP_TEST_LOCK_LOOK:

@@ -4,6 +4,7 @@
  * window of a few instructions is as wide as a test wants it.
  */
 
+#include <linux/kallsyms.h>
 #include <linux/kprobes.h>
 #include <linux/ptrace.h>
 #include <linux/sched.h>
@@ -13,7 +14,7 @@
 
 #define MAX_RETURNS	8	/* threads inside of a function at once */
 
-/* Preemption is off, interrupts are on. */
+/* Preemption is off. */
 static void stop_hold(struct test_stop *stop)
 {
 	unsigned int steps = TEST_HOLD_STEPS;
@@ -29,20 +30,29 @@ static void stop_hold(struct test_stop *stop)
 	atomic_set(&stop->state, KTDP_TEST_GONE);
 }
 
+/* @regs: at the entry, where the stack has the address to return to. */
+static bool stop_is_called_by_us(struct pt_regs *regs)
+{
+	char name[KSYM_SYMBOL_LEN];
+
+	sprint_symbol(name, regs_get_kernel_stack_nth(regs, 0));
+	return strstr(name, " [kvm_tdp]");
+}
+
 /*
- * @regs: at the entry.  With interrupts off it is the scheduler's business, into
- * which a thread may get anywhere.
+ * With interrupts off it is the scheduler's business, into which a thread may get
+ * anywhere; but not if kvm_tdp calls.
  */
 static bool stop_is_for_me(const struct test_stop *stop, struct pt_regs *regs)
 {
-	if (!in_task() || !(regs->flags & X86_EFLAGS_IF) ||
-	    (stop->tid && stop->tid != current->pid))
+	if (!in_task() || (stop->tid && stop->tid != current->pid))
 		return false;
 	if (stop->arg_nr &&
 	    regs_get_kernel_argument(regs, stop->arg_nr - 1) != stop->arg)
 		return false;
-	return !stop->after ||
-	       atomic_read(&stop->after->state) == KTDP_TEST_GONE;
+	if (stop->by_us)
+		return stop_is_called_by_us(regs);
+	return regs->flags & X86_EFLAGS_IF;
 }
 
 /* One thread is held, at one of its turns; all others pass. */
@@ -121,15 +131,14 @@ static void stop_disarm(struct test_stop *stop)
 	stop->armed = false;
 }
 
-static int stop_arm(struct test_file *tf, struct test_stop *stop,
-		    const struct ktdp_test_stop *arg)
+static int stop_arm(struct test_stop *stop, const struct ktdp_test_stop *arg)
 {
 	int ret;
 
 	if (stop->armed)
 		return -EBUSY;
-	if ((arg->flags & ~KTDP_TEST_AT_RETURN) || arg->skip >= INT_MAX ||
-	    arg->after > KTDP_TEST_STOPS || arg->arg_nr > 6 || arg->pad)
+	if ((arg->flags & ~(KTDP_TEST_AT_RETURN | KTDP_TEST_BY_US)) ||
+	    arg->skip >= INT_MAX || arg->arg_nr > 6)
 		return -EINVAL;
 	memset(stop, 0, sizeof(*stop));
 	if (strscpy(stop->symbol, arg->symbol, sizeof(stop->symbol)) <= 0)
@@ -139,9 +148,8 @@ static int stop_arm(struct test_file *tf, struct test_stop *stop,
 	stop->skip = arg->skip;
 	stop->arg_nr = arg->arg_nr;
 	stop->arg = arg->arg;
-	if (arg->after)
-		stop->after = &tf->stops[arg->after - 1];
 	stop->at_return = arg->flags & KTDP_TEST_AT_RETURN;
+	stop->by_us = arg->flags & KTDP_TEST_BY_US;
 	ret = stop->at_return ? stop_register_return(stop) :
 				stop_register_entry(stop);
 	stop->armed = !ret;
@@ -161,7 +169,7 @@ static int stop_act(struct test_file *tf, struct test_stop *stop,
 		return 0;
 	case KTDP_TEST_STOP_ARM:
 		mutex_lock(&tf->lock);
-		ret = stop_arm(tf, stop, arg);
+		ret = stop_arm(stop, arg);
 		mutex_unlock(&tf->lock);
 		return ret;
 	case KTDP_TEST_STOP_DISARM:

@@ -5,25 +5,22 @@
  *
  * An upper entry, two below it, and two leaves below each of those.  Who fills for
  * write and finds an entry above without W drops the lock, grants, and starts over.
- * To grant, W is taken from all children of the entry, in chunks (here: a child),
- * each in a hold of its own, and given to the entry in the last of these: no leaf
- * below gets write access by that, and none had any.  What excludes others is here
- * one lock, so that a hold is a step: those of regions are the matter of table.pml.
+ * To grant, W is taken from the children of the entry, some (here: one) in each hold,
+ * and given to the entry in a hold that finds it in none of them: no leaf below gets
+ * write access by that, and none had any.  What excludes others is here one lock, so
+ * that a hold is a step: those of regions are the matter of table.pml.
  *
  * What is proven, after each hold: a leaf has write access, which is W in it and in
  * all above, if and only if a fill has given it and nobody has taken it since.
  *
  * The rules, each of which M_RULE breaks:
  *
- * LEAF_LOOKS_UP	W is set in a leaf if all above have it, in the same hold
  * UPPER_LAST		the entry gets W when the last child has lost it
  * GRANT_RECHECKS	each hold looks at the entry again, and stops if it is gone or
  *			has W by now: who got W below that keeps it
- * GRANT_COUNTS		and stops if W has been taken from the entry meanwhile, which
- *			a counter tells: another may have granted, so that children
- *			behind this one have W again, and W been taken once more.  The
- *			entry itself looks as it did before
- * GRANT_IS_COUNTED	one who takes W is a grant of the entry above
+ * GRANT_LOOKS_AT_ALL	each hold looks at all children again.  Another may have granted
+ *			since the last one, so that one of the first has W again, and W
+ *			been taken from the entry once more: it looks as it did before
  */
 
 #ifndef NFILL
@@ -45,7 +42,6 @@
 
 /* Entries: 0 or R or RW.  0: the upper one, 1 and 2: below it, 3 to 6: leaves. */
 byte entry[7];
-byte taken[3];		/* how often W has been taken from it; remains if it goes */
 #define PARENT(e)	((e) > 0 -> ((e) - 1) / 2 : 0)
 #define CHILD(e, i)	(2 * (e) + 1 + (i))
 #define LEAF		3
@@ -76,22 +72,16 @@ inline link(leaf)
 	fi
 }
 
+#define HAS_W(e, i)	(entry[CHILD(e, i)] == RW)
+
 /* Give W to an entry above leaves. */
 inline grant(e)
 {
-	i = 0;
 	do
 	:: atomic {
 		if
-		:: i == 0 -> before = taken[e]
-		:: else
-		fi;
-		if
 #ifndef M_GRANT_RECHECKS
 		:: entry[e] != R -> break
-#endif
-#ifndef M_GRANT_COUNTS
-		:: taken[e] != before -> break
 #endif
 		:: else
 		fi;
@@ -99,36 +89,34 @@ inline grant(e)
 		entry[e] = RW;
 #endif
 		if
-		:: entry[CHILD(e, i)] == RW ->
-			entry[CHILD(e, i)] = R;
-#ifndef M_GRANT_IS_COUNTED
+#ifdef M_GRANT_LOOKS_AT_ALL
+		:: i < 2 ->
 			if
-			:: CHILD(e, i) < LEAF -> taken[CHILD(e, i)]++
+			:: HAS_W(e, i) -> entry[CHILD(e, i)] = R
 			:: else
-			fi
+			fi;
+			i++
+#else
+		:: HAS_W(e, 0) -> entry[CHILD(e, 0)] = R
+		:: !HAS_W(e, 0) && HAS_W(e, 1) -> entry[CHILD(e, 1)] = R
 #endif
-		:: else
-		fi;
-		i++;
-		if
-		:: i == 2 ->
+		:: else ->
 			assert(entry[e]);
 			entry[e] = RW
-		:: else
 		fi;
 		check();
 		if
-		:: i == 2 -> break
+		:: entry[e] == RW -> break
 		:: else
 		fi
 	   }
 	od;
-	atomic { i = 0; before = 0 }
+	i = 0
 }
 
 proctype fill_for_write()
 {
-	byte leaf, tries, i, before, above;
+	byte leaf, tries, i, above;
 
 #if NFILL < 3
 	if :: leaf = 3 :: leaf = 4 :: leaf = 5 fi;
@@ -144,13 +132,6 @@ proctype fill_for_write()
 			:: else -> above = PARENT(leaf)
 			fi;
 			if
-#ifdef M_LEAF_LOOKS_UP
-			:: leaf == 3 ->
-				entry[leaf] = RW;
-				given[leaf] = CAN_WRITE(leaf);
-				check();
-				break
-#endif
 			:: entry[above] == RW ->
 				entry[leaf] = RW;
 				given[leaf] = true;
@@ -218,11 +199,7 @@ proctype write_protect()
 #else
 		:: entry[e] == RW ->
 #endif
-			entry[e] = R;
-			if
-			:: e < LEAF -> taken[e]++
-			:: else
-			fi
+			entry[e] = R
 		:: else
 		fi;
 		not_given(e);

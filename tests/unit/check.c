@@ -4,7 +4,7 @@
 #include "harness.h"
 
 /* One in so many changes, look at all cells in the middle of an operation. */
-#define CHECK_IN_FLIGHT	8
+#define CHECK_IN_FLIGHT	16
 
 /* What a reader finds at a gfn, in the model's terms; @next: where to go on. */
 static struct cell cell_read(u64 gfn, u64 *next)
@@ -12,7 +12,7 @@ static struct cell cell_read(u64 gfn, u64 *next)
 	struct cell cell = { 0, 0, false };
 	struct ktdp_walk walk;
 
-	if (ktdp_mirror_walk(&run.mirror, gfn, &walk) != !!walk.entry)
+	if (ktdp_table_walk(&run.table, gfn, &walk) != !!walk.entry)
 		env_die("gfn %#llx: entry %#llx, and the walk says otherwise",
 			gfn, walk.entry);
 	*next = ktdp_walk_next(&walk);
@@ -25,7 +25,7 @@ static struct cell cell_read(u64 gfn, u64 *next)
 	if ((walk.access | KTDP_WRITE) != KTDP_ACCESS_ALL)
 		env_die("gfn %#llx: access %#x", gfn, walk.access);
 	cell.level = walk.level;
-	cell.pfn = ktdp_walk_pfn(&run.mirror.fmt, &walk) -
+	cell.pfn = ktdp_walk_pfn(&run.table.fmt, &walk) -
 		   (gfn & ktdp_level_mask(walk.level));
 	cell.write = walk.access & KTDP_WRITE;
 	return cell;
@@ -75,7 +75,7 @@ void check_cells(unsigned int first, unsigned int end)
  * In the middle of an operation a reader sees each page as it was or as it
  * will be.
  */
-static void check_in_flight(void)
+void check_in_flight(void)
 {
 	const struct model *m = &run.model;
 	unsigned int i;
@@ -91,22 +91,73 @@ static void check_in_flight(void)
 	}
 }
 
-/* The linked table that has the entry of @gfn at @level. */
-static struct ktdp_table *check_table_of(u64 gfn, int level)
+/* Take for a fact how far the operation has come. */
+void check_settle(void)
 {
-	struct ktdp_table *table = run.mirror.root;
-	int l;
+	unsigned int i;
+	u64 next;
 
-	for (l = run.cfg.level; l > level; l--) {
-		u64 entry = table->entries[(gfn >> (9 * (l - 1))) & 511];
-		struct cfg_entry e = cfg_decode(&run.cfg, entry, l);
+	for (i = 0; i < MODEL_CELLS; i++)
+		run.model.now[i] = cell_read(run.model.gfn[i], &next);
+}
 
-		if (e.kind != KTDP_ENTRY_TABLE)
-			env_die("entry of gfn %#llx level %d set, but its table is not linked",
-				gfn, level);
-		table = ktdp_hpa_to_table(e.hpa);
+/* What was mapped in the middle of a revoke is there as it was mapped, or not. */
+void check_late(const struct act *act)
+{
+	struct model *m = &run.model;
+	unsigned int i;
+	u64 next;
+
+	for (i = 0; i < MODEL_CELLS && act->raced; i++) {
+		struct cell cell = cell_read(m->gfn[i], &next);
+
+		if (act->late[i] && cell_equal(&cell, &m->was[i]))
+			m->now[i] = cell;
 	}
-	return table;
+}
+
+/*
+ * @gfn's entry at @level, or the one on the way to it that is no table; @level is
+ * set to where that is, and @write to whether all tables above grant it.
+ */
+static u64 *check_entry(u64 gfn, int *level, bool *write)
+{
+	u64 *entries = run.table.root, *entryp;
+	int l = run.cfg.level;
+
+	for (*write = true; ; l--) {
+		struct cfg_entry e;
+
+		entryp = &entries[(gfn >> (9 * (l - 1))) & 511];
+		e = cfg_decode(&run.cfg, *entryp, l);
+		if (l == *level || e.kind != KTDP_ENTRY_TABLE)
+			break;
+		*write &= e.write;
+		entries = ktdp_hpa_to_entries(e.hpa);
+	}
+	*level = l;
+	return entryp;
+}
+
+struct view check_view(u64 gfn, int level)
+{
+	int end = level;
+	bool write;
+	u64 *entryp = check_entry(gfn, &end, &write);
+	struct cfg_entry e = cfg_decode(&run.cfg, *entryp, end);
+
+	return (struct view) {
+		.read_only = !write,
+		.table = e.kind == KTDP_ENTRY_TABLE,
+		.missing = end - level,
+		.pool = run.table.nr_pool,
+	};
+}
+
+/* Whether the tables above grant write. */
+bool check_granted(u64 gfn, int level)
+{
+	return !check_view(gfn, level).read_only;
 }
 
 static void check_change(u64 gfn, int level, u64 old, u64 new)
@@ -121,161 +172,191 @@ static void check_change(u64 gfn, int level, u64 old, u64 new)
 	if (old && new && (from.kind != to.kind || from.hpa != to.hpa))
 		env_die("gfn %#llx level %d: %#llx became %#llx in place", gfn,
 			level, old, new);
+	if (to.kind == KTDP_ENTRY_LEAF && to.write && !from.write &&
+	    !check_granted(gfn, level))
+		env_die("gfn %#llx level %d: a leaf gets write access below a table that has none",
+			gfn, level);
 }
 
-static void check_new_table(const struct ktdp_table *table,
-			    const struct ktdp_table *parent)
+static void check_locks(u64 gfn, int level, bool links)
 {
-	unsigned int i, used = table->nr_present;
+	const struct ktdp_table *table = &run.table;
+	unsigned int i, region = (gfn >> 9) % KTDP_REGIONS;
 
-	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
-		used |= !!table->leaves[i];
+	if (!env_is_held(&table->regions[region].lock))
+		env_die("gfn %#llx level %d: changed without its region's lock",
+			gfn, level);
+	if (level <= KTDP_LEVEL_2M || links)
+		return;
+	for (i = 0; i < KTDP_REGIONS; i++)
+		if (!env_is_held(&table->regions[i].lock))
+			env_die("gfn %#llx level %d: changed without the lock of region %u",
+				gfn, level, i);
+}
+
+static void check_new_table(u64 hpa, u64 gfn, int level)
+{
+	struct env_page *page = env_page(hpa);
+	const u64 *entries = ktdp_hpa_to_entries(hpa);
+	unsigned int i;
+
+	if (page->state != ENV_FRESH)
+		env_die("table linked that is in use, state %d", page->state);
 	for (i = 0; i < KTDP_ENTRIES; i++)
-		used |= !!table->entries[i];
-	if (used || table->level != parent->level - 1)
-		env_die("a table is linked that is not empty, or at level %d below %d",
-			table->level, parent->level);
-	if (table->parent != parent || table->mirror != &run.mirror)
-		env_die("a table is linked and does not know where");
+		if (entries[i])
+			env_die("a table is linked that is not empty");
+	page->state = ENV_LINKED;
+	page->level = level;
+	page->gfn = gfn & ~ktdp_level_mask(level + 1);
 }
 
 /* Hook of every change, before it is made. */
-void check_set(struct ktdp_mirror *mirror, u64 gfn, int level, u64 old, u64 new)
+void check_set(struct ktdp_table *table, u64 gfn, int level, u64 old, u64 new)
 {
-	struct ktdp_table *table = check_table_of(gfn, level);
 	struct cfg_entry from = cfg_decode(&run.cfg, old, level);
 	struct cfg_entry to = cfg_decode(&run.cfg, new, level);
+	bool links = !old && to.kind == KTDP_ENTRY_TABLE, write;
+	u64 base = gfn & ~ktdp_level_mask(level), *entryp;
+	struct act *act = run.act;
+	int l = level;
 
-	if (mirror != &run.mirror || !mirror->lock.held)
-		env_die("entry changed without the lock");
-	if (table->entries[(gfn >> (9 * (level - 1))) & 511] != old)
+	if (table != &run.table || !act || act->cpu != env.cpu)
+		env_die("another table is changed, or by nobody");
+	entryp = check_entry(gfn, &l, &write);
+	if (l != level)
+		env_die("entry of gfn %#llx level %d set, but its table is not linked",
+			gfn, level);
+	if (*entryp != old)
 		env_die("gfn %#llx level %d is not %#llx", gfn, level, old);
 	check_change(gfn, level, old, new);
+	check_locks(gfn, level, links);
 
-	if (from.kind == KTDP_ENTRY_EMPTY && to.kind == KTDP_ENTRY_TABLE) {
-		check_new_table(ktdp_hpa_to_table(to.hpa), table);
-		env_table_linked(to.hpa, table, gfn & ~ktdp_level_mask(level));
+	/* Who holds another region's lock may be faster to link a table there. */
+	if (links && level > KTDP_LEVEL_2M && !env_is_held(&table->all) &&
+	    table->nr_pool >= 2 * KTDP_MAX_LEVEL && run.other_often &&
+	    env.cpu < RUN_DEPTH - 1 && !rnd(2)) {
+		race(act);
+		if (*entryp)
+			return;
+	}
+	span_widen(&act->changed, base, base + ktdp_level_pages(level));
+	if (links) {
+		check_new_table(to.hpa, gfn, level - 1);
 	} else if (from.kind == KTDP_ENTRY_TABLE && !new) {
-		env_table_detached(from.hpa);
+		env_page(from.hpa)->state = ENV_DETACHED;
 	} else if (from.kind == KTDP_ENTRY_LEAF && !new) {
-		run.cleared[level - 1]++;
-	} else if (!old && to.kind == KTDP_ENTRY_LEAF) {
-		run.nr_leaves_set++;
+		act->cleared[level - 1]++;
+		run.nr_cleared++;
 	}
 	if (run.nr_sets++ % CHECK_IN_FLIGHT == 0)
 		check_in_flight();
 }
 
-static void settle(void)
+/* Hook of every lock that is taken. */
+void check_lock(const raw_spinlock_t *lock)
 {
-	raw_spin_lock(&run.mirror.lock);
-	ktdp_mirror_settle(&run.mirror);
-	raw_spin_unlock(&run.mirror.lock);
+	const char *first = (const char *)run.table.regions;
+	size_t off = (const char *)lock - first;
+
+	if (run.act && run.act->cpu == env.cpu && (const char *)lock >= first &&
+	    off < sizeof(run.table.regions))
+		run.act->regions |= 1ULL << (off / sizeof(run.table.regions[0]));
 }
 
-static void check_leaf_counters(void)
+/* Who has taken something is counted, from the hold of the first change on. */
+static void check_notifying(void)
 {
-	const struct ktdp_mirror *mirror = &run.mirror;
-	u64 leaves[KTDP_MAX_LEAF_LEVEL];
-	unsigned int i;
+	unsigned int want = run.untold;
+	const struct act *act;
 
-	settle();
-	model_leaves(&run.model, run.model.now, leaves);
-	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++) {
-		if (mirror->root->leaves[i] != leaves[i])
-			env_die("the root counts %llu leaves of level %u, there are %llu",
-				mirror->root->leaves[i], i + 1, leaves[i]);
-	}
-	if (mirror->entries_set != run.nr_leaves_set ||
-	    mirror->entries_set - mirror->entries_zapped !=
-	    leaves[0] + leaves[1] + leaves[2])
-		env_die("%llu leaves counted as set, %llu as zapped; %llu were set",
-			mirror->entries_set, mirror->entries_zapped,
-			run.nr_leaves_set);
+	for (act = run.act; act; act = act->outer)
+		want += act->kind == ACT_REVOKE && act->changed.end;
+	if (atomic_read(&run.table.notifying) != (int)want)
+		env_die("%d are counted that have to tell, not %u",
+			atomic_read(&run.table.notifying), want);
+}
+
+/* Hook of the end of every hold. */
+void check_hold_end(void)
+{
+	const struct act *act = run.act;
+
+	if (!act || act->cpu != env.cpu || act->kind == ACT_MAP)
+		return;
+	if (env.cpus[env.cpu].sets > KTDP_HOLD_ENTRIES)
+		env_die("%u changes in one hold", env.cpus[env.cpu].sets);
+	check_notifying();
+	if (act->kind == ACT_GRANT || !rnd(CHECK_IN_FLIGHT))
+		check_in_flight();
+	if (run.other_often && env.cpu < RUN_DEPTH - 1 && !rnd(run.other_often))
+		race(NULL);
 }
 
 /*
- * Invariants that cost little, after every operation.  The leaves are counted
- * late, so mostly they are left to be.
+ * Invariants that cost little, after every operation that is not in the middle of
+ * another one.
  */
 void check_counters(void)
 {
-	const struct ktdp_mirror *mirror = &run.mirror;
-	unsigned int i, linked, want = model_tables(&run.model);
-	u64 pending = 0;
-
-	if (!rnd(4))
-		check_leaf_counters();
-	for (i = 0; i < RUN_PENDING; i++)
-		pending += run.pending[i].nr;
-	linked = env.tables - 1 - mirror->nr_pool - pending;
-	if (linked != want)
-		env_die("%u tables are linked, %u would do", linked, want);
-	if (mirror->nr_linked - run.nr_freed - pending != linked)
-		env_die("%llu tables ever linked, %llu freed, %llu detached, %u linked",
-			mirror->nr_linked, run.nr_freed, pending, linked);
-}
-
-/* The hint is the table that a walk finds, if all levels above grant write. */
-void check_hint(void)
-{
-	u64 gfn = run.mirror.hint_window << 9;
-	const struct ktdp_table *hint = run.mirror.hint;
-	const struct ktdp_table *table = run.mirror.root;
+	const struct ktdp_table *table = &run.table;
+	u64 leaves[KTDP_MAX_LEAF_LEVEL], cleared = 0, pending = 0;
+	unsigned int i, linked;
 	int level;
 
-	if (run.mirror.hint_open != KTDP_NO_WINDOW &&
-	    (!hint || run.mirror.hint_open != run.mirror.hint_window))
-		env_die("window %#llx is open, and is not the hint's",
-			run.mirror.hint_open);
-	if (!hint)
-		return;
-	if (gfn >= ktdp_gfn_end(run.cfg.level))
-		env_die("the hint is for gfn %#llx", gfn);
-	for (level = run.cfg.level; level > 1; level--) {
-		u64 entry = table->entries[(gfn >> (9 * (level - 1))) & 511];
-		struct cfg_entry e = cfg_decode(&run.cfg, entry, level);
+	model_leaves(&run.model, run.model.now, leaves);
+	for (level = 0; level < KTDP_MAX_LEAF_LEVEL; level++) {
+		u64 sum = -run.detached[level];
 
-		if (e.kind != KTDP_ENTRY_TABLE || !e.write)
-			env_die("the hint for gfn %#llx is below entry %#llx at level %d",
-				gfn, entry, level);
-		table = ktdp_hpa_to_table(e.hpa);
+		for (i = 0; i < KTDP_REGIONS; i++)
+			sum += table->regions[i].leaves[level];
+		if (sum != leaves[level])
+			env_die("%llu leaves of level %d are counted, there are %llu",
+				sum, level + 1, leaves[level]);
 	}
-	if (table != hint || hint->level != 1)
-		env_die("the hint for gfn %#llx is another table", gfn);
+	for (i = 0; i < KTDP_REGIONS; i++)
+		cleared += table->regions[i].cleared;
+	if (cleared != run.nr_cleared)
+		env_die("%llu leaves are counted as cleared, %llu were", cleared,
+			run.nr_cleared);
+	for (i = 0; i < RUN_PENDING; i++)
+		pending += run.pending[i].pages.nr;
+	linked = env.pages - 1 - table->nr_pool - pending;
+	if (atomic_long_read(&table->nr_linked) != linked + pending + run.nr_freed)
+		env_die("%ld tables ever linked, %llu freed, %llu detached, %u linked",
+			atomic_long_read(&table->nr_linked), run.nr_freed,
+			pending, linked);
+	check_notifying();
 }
 
-static void check_grants_at(unsigned int i)
+/* A cursor is the table that a walk finds, and all levels above grant write. */
+void check_cursors(void)
 {
-	const struct cell *cell = &run.model.now[i];
-	u64 gfn = run.model.gfn[i];
-	bool there = cell->level;
+	unsigned int i;
 
-	if (ktdp_mirror_grants(&run.mirror, gfn, KTDP_READ) != there ||
-	    ktdp_mirror_grants(&run.mirror, gfn, KTDP_EXEC) != there ||
-	    ktdp_mirror_grants(&run.mirror, gfn, KTDP_WRITE) != cell->write)
-		env_die("gfn %#llx level %d write %d: another access is granted",
-			gfn, cell->level, cell->write);
-}
+	for (i = 0; i < KTDP_REGIONS; i++) {
+		const struct ktdp_region *region = &run.table.regions[i];
+		u64 gfn = region->window << 9;
+		int level = KTDP_LEVEL_4K;
+		bool write;
+		u64 *entryp;
 
-/* With the hint, next to it and elsewhere. */
-void check_grants(void)
-{
-	unsigned int hint = model_find(&run.model, run.mirror.hint_window << 9);
-
-	raw_spin_lock(&run.mirror.lock);
-	check_grants_at((hint + rnd(MODEL_PAGES)) % MODEL_CELLS);
-	check_grants_at((hint + MODEL_PAGES) % MODEL_CELLS);
-	check_grants_at((hint + MODEL_CELLS - 1) % MODEL_CELLS);
-	check_grants_at(rnd(MODEL_CELLS));
-	raw_spin_unlock(&run.mirror.lock);
+		if (region->window == KTDP_NO_WINDOW)
+			continue;
+		if (gfn >= ktdp_gfn_end(run.cfg.level) ||
+		    region->window % KTDP_REGIONS != i)
+			env_die("the cursor of region %u is for gfn %#llx", i, gfn);
+		entryp = check_entry(gfn, &level, &write);
+		if (level != KTDP_LEVEL_4K || !write || region->cursor != entryp)
+			env_die("the cursor for gfn %#llx is not the table that may be written",
+				gfn);
+	}
 }
 
 struct recount {
-	const struct cell *cells;
+	const struct cell *cells;	/* NULL: not known */
 	bool linked;		/* else: a detached tree */
 	u64 leaves[KTDP_MAX_LEAF_LEVEL];
-	unsigned int tables;
+	struct pages tables;
 };
 
 /* One leaf found by going through the entries; @write: granted on the way. */
@@ -283,8 +364,12 @@ static void recount_leaf(struct recount *rc, u64 gfn, int level,
 			 const struct cfg_entry *e, bool write)
 {
 	unsigned int i = model_find(&run.model, gfn);
-	const struct cell *cell = &rc->cells[i];
+	const struct cell *cell;
 
+	rc->leaves[level - 1]++;
+	if (!rc->cells)
+		return;
+	cell = &rc->cells[i];
 	if (i == MODEL_CELLS || cell->level != level ||
 	    model_base(&run.model, rc->cells, i) != gfn ||
 	    cell->pfn != e->hpa >> 12)
@@ -294,115 +379,124 @@ static void recount_leaf(struct recount *rc, u64 gfn, int level,
 	if (rc->linked && cell->write != write)
 		env_die("the leaf at gfn %#llx level %d has write %d", gfn,
 			level, write);
-	rc->leaves[level - 1]++;
 }
 
-/* What @table says of the @present entries, and the leaves found since @before. */
-static void recount_compare(const struct recount *rc,
-			    const struct ktdp_table *table,
-			    unsigned int present, const u64 *before)
+/* Go through a tree entry by entry. */
+static void recount_tree(struct recount *rc, const u64 *entries, u64 gfn,
+			 int level, bool write)
 {
 	unsigned int i;
 
-	if (present != table->nr_present)
-		env_die("a table at level %d has %u entries and counts %u",
-			table->level, present, table->nr_present);
-	for (i = 0; i < KTDP_MAX_LEAF_LEVEL && table->level > 1; i++) {
-		if (table->leaves[i] != rc->leaves[i] - before[i])
-			env_die("a table at level %d counts %llu leaves of level %u, has %llu",
-				table->level, table->leaves[i], i + 1,
-				rc->leaves[i] - before[i]);
-	}
-}
-
-/* Go through a tree entry by entry, and hold each table's counters to it. */
-static void recount_tree(struct recount *rc, const struct ktdp_table *table,
-			 u64 gfn, bool write)
-{
-	u64 before[KTDP_MAX_LEAF_LEVEL];
-	unsigned int i, present = 0;
-	int level = table->level;
-
-	memcpy(before, rc->leaves, sizeof(before));
-	rc->tables++;
+	rc->tables.nr++;
+	rc->tables.hash += page_hash(ktdp_entries_to_hpa(entries));
 	for (i = 0; i < KTDP_ENTRIES; i++, gfn += ktdp_level_pages(level)) {
-		struct cfg_entry e = cfg_decode(&run.cfg, table->entries[i],
-						level);
+		struct cfg_entry e = cfg_decode(&run.cfg, entries[i], level);
 		bool w = write && e.write;
 
-		present += e.kind != KTDP_ENTRY_EMPTY;
 		if (e.kind == KTDP_ENTRY_TABLE) {
-			const struct ktdp_table *child = ktdp_hpa_to_table(e.hpa);
+			struct env_page *page = env_page(e.hpa);
 
-			if (child->parent != table || child->level != level - 1)
-				env_die("a table below level %d says another place",
-					level);
-			recount_tree(rc, child, gfn, w);
+			if (page->state != ENV_LINKED ||
+			    page->level != level - 1 || page->gfn != gfn)
+				env_die("the table below gfn %#llx level %d is another one",
+					gfn, level);
+			if (!rc->linked)
+				page->state = ENV_DETACHED;
+			recount_tree(rc, ktdp_hpa_to_entries(e.hpa), gfn,
+				     level - 1, w);
 		} else if (e.kind == KTDP_ENTRY_LEAF) {
 			recount_leaf(rc, gfn, level, &e, w);
 		}
 	}
-	recount_compare(rc, table, present, before);
 }
 
 void check_tree(void)
 {
 	struct recount rc = { .cells = run.model.now, .linked = true };
-	u64 leaves[KTDP_MAX_LEAF_LEVEL];
+	u64 leaves[KTDP_MAX_LEAF_LEVEL], linked;
+	unsigned int i;
 
-	settle();
-	recount_tree(&rc, run.mirror.root, 0, true);
+	recount_tree(&rc, run.table.root, 0, run.cfg.level, true);
 	model_leaves(&run.model, run.model.now, leaves);
 	if (memcmp(leaves, rc.leaves, sizeof(leaves)))
 		env_die("the tree has other leaves than the model");
-	if (rc.tables != 1 + model_tables(&run.model))
-		env_die("%u tables in the tree, %u would do", rc.tables,
-			1 + model_tables(&run.model));
+	linked = atomic_long_read(&run.table.nr_linked) - run.nr_freed;
+	for (i = 0; i < RUN_PENDING; i++)
+		linked -= run.pending[i].pages.nr;
+	if (rc.tables.nr - 1 != linked)
+		env_die("%u tables in the tree, %llu are counted", rc.tables.nr - 1,
+			linked);
 	check_cells(0, MODEL_CELLS);
 }
 
 /*
- * What a zap detached, @head up to @end: all leaves that went are there for
- * readers to see, apart from those that were cleared one by one.
+ * What a revoke detached: all leaves that went are there for readers to see,
+ * apart from those that were cleared one by one.  Return: the tables; @leaves: is set
+ * to the leaves in them.
  */
-void check_detached(const struct ktdp_table *head, const struct ktdp_table *end)
+struct pages check_detached(const struct ktdp_chain *chain, const struct act *act,
+			    u64 *leaves)
 {
-	struct recount rc = { .cells = run.model.was };
-	u64 was[KTDP_MAX_LEAF_LEVEL], now[KTDP_MAX_LEAF_LEVEL];
+	struct recount rc = { .cells = act->raced ? NULL : run.model.was };
+	u64 was[KTDP_MAX_LEAF_LEVEL], now[KTDP_MAX_LEAF_LEVEL], at, hpa;
 	unsigned int i;
 
-	for (; head != end; head = head->next) {
-		if (env_table_state(head) != ENV_DETACHED)
-			env_die("a table is on the list but not detached");
-		recount_tree(&rc, head, env_table_gfn(head), true);
+	for (at = chain->first; at; at = *ktdp_page_link(hpa)) {
+		const struct env_page *page;
+
+		hpa = at & ~7ULL;
+		page = env_page(hpa);
+		if (page->state != ENV_DETACHED || page->level != (int)(at & 7))
+			env_die("a table is in the chain, and not detached at its level");
+		recount_tree(&rc, ktdp_hpa_to_entries(hpa), page->gfn,
+			     page->level, true);
 	}
+	memcpy(leaves, rc.leaves, sizeof(rc.leaves));
 	model_leaves(&run.model, run.model.was, was);
 	model_leaves(&run.model, run.model.now, now);
-	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++) {
-		if (run.cleared[i] + rc.leaves[i] != was[i] - now[i])
+	for (i = 0; i < KTDP_MAX_LEAF_LEVEL && !act->raced; i++) {
+		if (act->cleared[i] + rc.leaves[i] != was[i] - now[i])
 			env_die("%llu leaves of level %u cleared, %llu detached, %llu went",
-				run.cleared[i], i + 1, rc.leaves[i],
+				act->cleared[i], i + 1, rc.leaves[i],
 				was[i] - now[i]);
 	}
+	return rc.tables;
 }
 
-/* The range reported covers what changed, and no more than was asked. */
-void check_zap(const struct ktdp_zap *zap, struct span asked,
-	       struct span changed)
+/* The locks of all regions that a range is in. */
+static u64 check_regions(u64 start, u64 end)
 {
-	struct span most = asked;
+	u64 window, regions = 0;
+	unsigned int i;
 
-	if (changed.end) {
-		if (!zap->end || zap->start > changed.start ||
-		    zap->end < changed.end)
-			env_die("[%#llx, %#llx) changed, [%#llx, %#llx) reported",
-				changed.start, changed.end, zap->start,
-				zap->end);
-		most.start = min(most.start, changed.start);
-		most.end = max(most.end, changed.end);
-	}
-	if (zap->end && (zap->start >= zap->end || zap->start < most.start ||
-			 zap->end > most.end))
+	end = min(end, ktdp_gfn_end(run.cfg.level));
+	if (start >= end)
+		return 0;
+	window = start >> 9;
+	for (i = 0; i < KTDP_REGIONS && window <= (end - 1) >> 9; i++, window++)
+		regions |= 1ULL << window % KTDP_REGIONS;
+	return regions;
+}
+
+/*
+ * A revoke is over: the range reported is that of the entries it changed, and no
+ * more than was asked, and it took the lock of each region, or of all.
+ */
+void check_revoke(const struct ktdp_revoke *revoke, const struct act *act,
+		  struct span most)
+{
+	u64 regions = check_regions(act->start, act->end);
+
+	if (revoke->end != act->changed.end ||
+	    (revoke->end && revoke->start != act->changed.start))
+		env_die("[%#llx, %#llx) changed, [%#llx, %#llx) reported",
+			act->changed.start, act->changed.end, revoke->start,
+			revoke->end);
+	if (revoke->end && !act->raced &&
+	    (revoke->start < most.start || revoke->end > most.end))
 		env_die("[%#llx, %#llx) reported, [%#llx, %#llx) at most asked",
-			zap->start, zap->end, most.start, most.end);
+			revoke->start, revoke->end, most.start, most.end);
+	if (regions & ~act->regions)
+		env_die("regions %#llx of the range were not locked",
+			regions & ~act->regions);
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "mirror.h"
+#include "env_user.h"
 #include "tap.h"
 
 #ifdef __has_feature
@@ -24,23 +24,15 @@
 #endif
 
 #define ENV_PAGE_SIZE	4096
-#define ENV_ARENA_SIZE	(ENV_MAX_TABLES * ENV_HPA_STRIDE)
+#define ENV_ARENA_SIZE	(ENV_MAX_PAGES * ENV_HPA_STRIDE)
 #define ENV_QUARANTINE	256	/* freed pages that are not used again yet */
-
-struct env_table {
-	struct ktdp_table table;
-	struct env_table *parent;
-	struct env_table *next_free;
-	u64 gfn;		/* first one below a linked table */
-	enum env_state state;
-};
 
 struct env env;
 
-static struct env_table slots[ENV_MAX_TABLES];
-static unsigned int nr_slots;	/* ever used */
+static struct env_page pages[ENV_MAX_PAGES];
+static unsigned int nr_pages;	/* ever used */
 static unsigned char *arena;
-static struct env_table *free_head, **free_tail = &free_head;
+static struct env_page *free_head, **free_tail = &free_head;
 static unsigned int nr_free;
 
 /* A sanitizer's finding says what led to it, too. */
@@ -79,43 +71,58 @@ u64 env_number(const char *name, u64 def)
 
 void raw_spin_lock(raw_spinlock_t *lock)
 {
-	if (lock->held)
-		env_die("lock taken twice");
-	lock->held = true;
-	env.locks++;
+	struct env_cpu *cpu = &env.cpus[env.cpu];
+
+	if (lock->owner)
+		env_die("CPU %u takes a lock that CPU %d has", env.cpu,
+			lock->owner - 1);
+	if (cpu->nr_held && cpu->held[cpu->nr_held - 1] > lock)
+		env_die("lock order: one is taken under another that comes later");
+	if (!cpu->nr_held)
+		cpu->sets = 0;
+	cpu->held[cpu->nr_held++] = lock;
+	lock->owner = env.cpu + 1;
+	if (env.on_lock)
+		env.on_lock(lock);
 }
 
 void raw_spin_unlock(raw_spinlock_t *lock)
 {
-	if (!lock->held)
-		env_die("lock released but not held");
-	lock->held = false;
-	env.locks--;
+	struct env_cpu *cpu = &env.cpus[env.cpu];
+	unsigned int i;
+
+	if (!env_is_held(lock))
+		env_die("lock released that is not held");
+	for (i = cpu->nr_held - 1; cpu->held[i] != lock; i--)
+		;
+	memmove(&cpu->held[i], &cpu->held[i + 1],
+		(cpu->nr_held - i - 1) * sizeof(cpu->held[0]));
+	lock->owner = 0;
+	if (--cpu->nr_held)
+		return;
+	env.holds++;
+	env.sets_max = max(env.sets_max, cpu->sets);
+	if (env.on_hold_end)
+		env.on_hold_end();
 }
 
-static struct env_table *env_of(const struct ktdp_table *table)
+static u64 *page_entries(const struct env_page *page)
 {
-	return (struct env_table *)((char *)table -
-				    offsetof(struct env_table, table));
+	return (u64 *)(arena + (page - pages) * ENV_HPA_STRIDE);
 }
 
-static u64 *env_page(const struct env_table *slot)
-{
-	return (u64 *)(arena + (slot - slots) * ENV_HPA_STRIDE);
-}
-
-static struct env_table *env_slot(u64 hpa)
+struct env_page *env_page(u64 hpa)
 {
 	u64 off = hpa - env.hpa_base;
 
 	if (off >= ENV_ARENA_SIZE || off % ENV_HPA_STRIDE)
 		env_die("%#llx is not the address of a table page", hpa);
-	if (slots[off / ENV_HPA_STRIDE].state == ENV_FREE)
+	if (pages[off / ENV_HPA_STRIDE].state == ENV_FREE)
 		env_die("table page %#llx is used after it was freed", hpa);
-	return &slots[off / ENV_HPA_STRIDE];
+	return &pages[off / ENV_HPA_STRIDE];
 }
 
-static void env_arena_map(void)
+static void arena_map(void)
 {
 	__sanitizer_set_death_callback(env_death);
 	arena = mmap(NULL, ENV_ARENA_SIZE, PROT_READ | PROT_WRITE,
@@ -131,115 +138,68 @@ static void env_arena_map(void)
  */
 void env_hpa_base_set(u64 addr_bits)
 {
-	if (env.tables)
-		env_die("%u tables leaked", env.tables);
+	if (env.pages)
+		env_die("%u table pages leaked", env.pages);
 	env.hpa_base = addr_bits & ~(ENV_ARENA_SIZE - 1);
 }
 
-static struct env_table *env_slot_take(void)
+static struct env_page *page_take(void)
 {
-	struct env_table *slot = free_head;
+	struct env_page *page = free_head;
 
-	if (nr_slots < ENV_MAX_TABLES && nr_free < ENV_QUARANTINE)
-		return &slots[nr_slots++];
-	if (!slot)
-		bail("more than %d tables", ENV_MAX_TABLES);
-	free_head = slot->next_free;
+	if (nr_pages < ENV_MAX_PAGES && nr_free < ENV_QUARANTINE)
+		return &pages[nr_pages++];
+	if (!page)
+		bail("more than %d table pages", ENV_MAX_PAGES);
+	free_head = page->next_free;
 	if (!free_head)
 		free_tail = &free_head;
 	nr_free--;
-	return slot;
+	return page;
 }
 
-struct ktdp_table *env_table_alloc(struct ktdp_mirror *mirror)
+u64 *env_page_alloc(void)
 {
-	struct env_table *slot;
+	struct env_page *page;
+	u64 *entries;
 
 	if (!arena)
-		env_arena_map();
-	slot = env_slot_take();
-	ASAN_UNPOISON_MEMORY_REGION(&slot->table, sizeof(slot->table));
-	ASAN_UNPOISON_MEMORY_REGION(env_page(slot), ENV_PAGE_SIZE);
-	memset(slot, 0, sizeof(*slot));
-	memset(env_page(slot), 0, ENV_PAGE_SIZE);
-	slot->table.entries = env_page(slot);
-	slot->table.mirror = mirror;
-	slot->state = ENV_FRESH;
-	env.tables++;
-	return &slot->table;
+		arena_map();
+	page = page_take();
+	entries = page_entries(page);
+	ASAN_UNPOISON_MEMORY_REGION(entries, ENV_PAGE_SIZE);
+	memset(entries, 0, ENV_PAGE_SIZE);
+	*page = (struct env_page) { .state = ENV_FRESH };
+	env.pages++;
+	return entries;
 }
 
-/* A table goes when it, or a table above it, has been detached. */
-static void env_check_free(const struct env_table *slot)
+void env_page_free(u64 *entries)
 {
-	const struct env_table *top = slot;
+	struct env_page *page = env_page(ktdp_entries_to_hpa(entries));
 
-	while (top->state == ENV_LINKED && top->parent)
-		top = top->parent;
-	if (slot->state == ENV_FREE)
-		env_die("table freed twice");
-	if (top->state == ENV_LINKED ||
-	    (top->state == ENV_FRESH && top != slot))
+	if (page->state == ENV_LINKED)
 		env_die("table freed while it is linked");
-}
-
-void ktdp_table_free(struct ktdp_table *table)
-{
-	struct env_table *slot = env_of(table);
-
-	env_check_free(slot);
-	slot->state = ENV_FREE;
-	slot->next_free = NULL;
-	*free_tail = slot;
-	free_tail = &slot->next_free;
+	page->state = ENV_FREE;
+	page->next_free = NULL;
+	*free_tail = page;
+	free_tail = &page->next_free;
 	nr_free++;
-	env.tables--;
-	ASAN_POISON_MEMORY_REGION(env_page(slot), ENV_PAGE_SIZE);
-	ASAN_POISON_MEMORY_REGION(&slot->table, sizeof(slot->table));
-}
-
-void env_table_linked(u64 hpa, struct ktdp_table *parent, u64 gfn)
-{
-	struct env_table *slot = env_slot(hpa);
-
-	if (slot->state != ENV_FRESH)
-		env_die("table linked that is in use, state %d", slot->state);
-	slot->state = ENV_LINKED;
-	slot->parent = env_of(parent);
-	slot->gfn = gfn;
-}
-
-void env_table_detached(u64 hpa)
-{
-	struct env_table *slot = env_slot(hpa);
-
-	if (slot->state != ENV_LINKED)
-		env_die("table detached that was not linked, state %d",
-			slot->state);
-	slot->state = ENV_DETACHED;
-}
-
-enum env_state env_table_state(const struct ktdp_table *table)
-{
-	return env_of(table)->state;
-}
-
-u64 env_table_gfn(const struct ktdp_table *table)
-{
-	return env_of(table)->gfn;
+	env.pages--;
+	ASAN_POISON_MEMORY_REGION(entries, ENV_PAGE_SIZE);
 }
 
 u64 *ktdp_hpa_to_entries(u64 hpa)
 {
-	return env_slot(hpa)->table.entries;
+	return page_entries(env_page(hpa));
 }
 
-struct ktdp_table *ktdp_hpa_to_table(u64 hpa)
+u64 ktdp_entries_to_hpa(const u64 *entries)
 {
-	return &env_slot(hpa)->table;
+	return env.hpa_base + ((const unsigned char *)entries - arena);
 }
 
-u64 ktdp_table_hpa(const struct ktdp_table *table)
+unsigned long *ktdp_page_link(u64 hpa)
 {
-	return env.hpa_base + (env_of(table) - slots) * ENV_HPA_STRIDE;
+	return &env_page(hpa)->link;
 }

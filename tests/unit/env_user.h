@@ -3,8 +3,8 @@
 #define _KTDP_ENV_USER_H
 
 /*
- * Surroundings of the pure code (fmt*.h, walk.h, mirror.c) in user space: the
- * kernel's words, and table pages at made-up host physical addresses.
+ * Surroundings of the pure code (src/table) in user space: the kernel's words,
+ * locks that notice misuse, and table pages at made-up host physical addresses.
  */
 
 #include <errno.h>
@@ -23,11 +23,17 @@ typedef unsigned long long u64;
 #define noinline		__attribute__((__noinline__))
 #define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
+#define __acquires(x)
+#define __releases(x)
+#define __acquire(lock)		((void)0)
+#define __release(lock)		((void)0)
+#define ____cacheline_aligned_in_smp	__attribute__((__aligned__(64)))
 
 #define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define WRITE_ONCE(x, val)	__atomic_store_n(&(x), val, __ATOMIC_RELAXED)
 /* Pairs with whatever the code under test says. */
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+#define cmpxchg(p, old, new)	__sync_val_compare_and_swap(p, old, new)
 #define ARRAY_SIZE(a)		(sizeof(a) / sizeof((a)[0]))
 
 /* As strict as the kernel's: both sides have one type. */
@@ -41,37 +47,58 @@ typedef unsigned long long u64;
 #define min(a, b)		env_pick(a, b, <)
 #define max(a, b)		env_pick(a, b, >)
 
-struct rcu_head {
-	struct rcu_head *next;
-	void (*func)(struct rcu_head *head);
-};
+typedef struct {
+	int counter;
+} atomic_t;
 
-struct llist_node {
-	struct llist_node *next;
-};
+typedef struct {
+	long counter;
+} atomic_long_t;
+
+#define atomic_inc(v)		((void)__atomic_fetch_add(&(v)->counter, 1, __ATOMIC_RELAXED))
+#define atomic_dec(v)		((void)__atomic_fetch_sub(&(v)->counter, 1, __ATOMIC_RELAXED))
+#define atomic_read(v)		READ_ONCE((v)->counter)
+#define atomic_read_acquire(v)	__atomic_load_n(&(v)->counter, __ATOMIC_ACQUIRE)
+#define atomic_long_inc(v)	atomic_inc(v)
+#define atomic_long_read(v)	atomic_read(v)
 
 /*
- * A lock that only knows whether it is held: the tests have one thread.  A
- * typedef because it is one in the kernel.
+ * The tests have one thread.  What another CPU does in the middle of an operation
+ * is called from a hook, with env.cpu raised meanwhile: a lock knows whose it is.
  */
 typedef struct {
-	bool held;
+	u8 owner;		/* CPU + 1, or 0 */
 } raw_spinlock_t;
 
-struct ktdp_mirror;
+#define ENV_CPUS	4
+#define ENV_LOCKS	128	/* held by one CPU */
+
+struct env_cpu {
+	const raw_spinlock_t *held[ENV_LOCKS];
+	unsigned int nr_held;
+	unsigned int sets;	/* changes of entries in this hold */
+};
+
 struct ktdp_table;
 
 struct env {
 	u64 hpa_base;		/* of table pages; see env_hpa_base_set() */
-	unsigned int tables;	/* allocated and not freed */
-	unsigned int locks;	/* held */
+	unsigned int pages;	/* allocated and not freed */
 	unsigned int warns;	/* seen */
 	unsigned int warns_max;	/* one more is fatal */
-	u64 set_entry_calls;
+	u64 sets;		/* changes of entries */
+	unsigned int sets_max;	/* in one hold, since it was reset */
+	u64 holds;		/* times that a CPU let go of its last lock */
+
+	unsigned int cpu;	/* the one that runs */
+	struct env_cpu cpus[ENV_CPUS];
 
 	/* Before each change of an entry, if set. */
-	void (*on_set)(struct ktdp_mirror *mirror, u64 gfn, int level, u64 old,
+	void (*on_set)(struct ktdp_table *table, u64 gfn, int level, u64 old,
 		       u64 new);
+	void (*on_lock)(const raw_spinlock_t *lock);
+	/* A CPU has let go of its last lock: others may come now. */
+	void (*on_hold_end)(void);
 	/* What to say before the program dies of a failed check. */
 	void (*on_die)(void);
 };
@@ -84,37 +111,46 @@ bool env_warn(bool cond, const char *what, const char *file, int line);
 u64 env_number(const char *name, u64 def);
 
 #define WARN_ON_ONCE(cond)	env_warn(cond, #cond, __FILE__, __LINE__)
-#define lockdep_assert_held(lock)	((void)WARN_ON_ONCE(!(lock)->held))
+#define lockdep_assert_held(lock)	((void)WARN_ON_ONCE(!env_is_held(lock)))
+
+/*
+ * The locks of struct ktdp_table stand in it in the order in which they are taken:
+ * so one that is taken has a higher address than all that are held.
+ */
+#define raw_spin_lock_init(lock)	(*(lock) = (raw_spinlock_t) { 0 })
+#define raw_spin_lock_nest_lock(lock, outer)	do {	\
+	lockdep_assert_held(outer);			\
+	raw_spin_lock(lock);				\
+} while (0)
 
 void raw_spin_lock(raw_spinlock_t *lock);
 void raw_spin_unlock(raw_spinlock_t *lock);
 
+static inline bool env_is_held(const raw_spinlock_t *lock)
+{
+	return lock->owner == env.cpu + 1;
+}
+
 /* Whoever may reschedule holds no raw spinlock. */
 static inline void cond_resched(void)
 {
-	if (env.locks)
+	if (env.cpus[env.cpu].nr_held)
 		env_die("%s() under a raw spinlock", __func__);
 }
 
-static inline void trace_kvm_tdp_set_entry(struct ktdp_mirror *mirror, u64 gfn,
+static inline void trace_kvm_tdp_set_entry(struct ktdp_table *table, u64 gfn,
 					   int level, u64 old, u64 new)
 {
-	env.set_entry_calls++;
+	env.sets++;
+	env.cpus[env.cpu].sets++;
 	if (env.on_set)
-		env.on_set(mirror, gfn, level, old, new);
-}
-
-/* ktdp_mirror_fill() is for when nobody looks; who tests it looks himself. */
-static inline bool trace_kvm_tdp_set_entry_enabled(void)
-{
-	return false;
+		env.on_set(table, gfn, level, old, new);
 }
 
 /*
  * A table page's life.  An address that is not that of a live table page is
- * fatal where it is used.  env_table_linked() and env_table_detached() are for
- * an on_set hook that follows what happens to tables; only where one does is
- * the freeing of a linked table noticed.
+ * fatal where it is used.  Who follows what happens to pages (check.c) says so,
+ * and then the freeing of a linked one is noticed.
  */
 enum env_state {
 	ENV_FREE,
@@ -123,19 +159,24 @@ enum env_state {
 	ENV_DETACHED,
 };
 
-#define ENV_MAX_TABLES	8192
+struct env_page {
+	enum env_state state;
+	int level;		/* of its entries, once it is linked */
+	u64 gfn;		/* of the first one */
+	unsigned long link;
+	struct env_page *next_free;
+};
+
+#define ENV_MAX_PAGES	8192
 #define ENV_HPA_STRIDE	8192ULL	/* there is a guard page behind each */
 
 void env_hpa_base_set(u64 addr_bits);
-struct ktdp_table *env_table_alloc(struct ktdp_mirror *mirror);
-void env_table_linked(u64 hpa, struct ktdp_table *parent, u64 gfn);
-void env_table_detached(u64 hpa);
-enum env_state env_table_state(const struct ktdp_table *table);
-u64 env_table_gfn(const struct ktdp_table *table);
+u64 *env_page_alloc(void);
+void env_page_free(u64 *entries);
+struct env_page *env_page(u64 hpa);
 
 u64 *ktdp_hpa_to_entries(u64 hpa);
-struct ktdp_table *ktdp_hpa_to_table(u64 hpa);
-u64 ktdp_table_hpa(const struct ktdp_table *table);
-void ktdp_table_free(struct ktdp_table *table);
+u64 ktdp_entries_to_hpa(const u64 *entries);
+unsigned long *ktdp_page_link(u64 hpa);
 
 #endif /* _KTDP_ENV_USER_H */

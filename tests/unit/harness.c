@@ -30,24 +30,26 @@ struct op *log_op(const char *what, u64 start, u64 end)
 		.what = what,
 		.start = start,
 		.end = end,
-		.pool = run.mirror.nr_pool,
+		.depth = env.cpu,
+		.pool = run.table.nr_pool,
+		.ret = -1,
 	};
 	return op;
 }
 
-static void run_tell(void)
+static void tell_log(void)
 {
 	u64 i = run.nr_ops > RUN_LOG ? run.nr_ops - RUN_LOG : 0;
 
-	diag("%s SEED=%llu, the last operations:", cfg_name(&run.cfg),
-	     run.seed);
+	diag("%s SEED=%llu, the last operations (+: within the one before):",
+	     cfg_name(&run.cfg), run.seed);
 	for (; i < run.nr_ops; i++) {
 		const struct op *op = &run.log[i % RUN_LOG];
 
-		diag("%8llu %-6s [%#llx, %#llx) level %d pfn %#llx%s pool %u -> %d (%u)",
-		     i, op->what, op->start, op->end, op->level, op->pfn,
-		     op->write ? " w" : "", op->pool, op->ret,
-		     op->done);
+		diag("%8llu %.*s%-7s [%#llx, %#llx) level %d pfn %#llx%s pool %u -> %d",
+		     i, op->depth, "+++", op->what, op->start, op->end,
+		     op->level, op->pfn, op->write ? " w" : "", op->pool,
+		     op->ret);
 	}
 }
 
@@ -60,107 +62,179 @@ void run_begin(const struct cfg *cfg, u64 seed, unsigned int index)
 	run.rng = seed * CFG_SHAPES + index;
 	env_hpa_base_set(cfg_addr(cfg));
 	model_init(&run.model, cfg->level);
-	cfg_fmt_init(cfg, &run.mirror.fmt);
-	run.mirror.root = env_table_alloc(&run.mirror);
-	run.mirror.root->level = cfg->level;
-	run.mirror.hint_open = KTDP_NO_WINDOW;
-	env.on_die = run_tell;
+	ktdp_table_init(&run.table);
+	cfg_fmt_init(cfg, &run.table.fmt);
+	run.table.root = env_page_alloc();
+	env.on_die = tell_log;
 	env.on_set = check_set;
+	env.on_lock = check_lock;
+	env.on_hold_end = check_hold_end;
 }
 
-/* Make the pool @nr tables large. */
+/* Make the pool @nr pages large. */
 void run_pool_set(unsigned int nr)
 {
-	struct ktdp_mirror *mirror = &run.mirror;
-	struct ktdp_table *table;
+	struct ktdp_table *table = &run.table;
+	u64 *page;
 
-	while (mirror->nr_pool != nr) {
-		bool add = mirror->nr_pool < nr;
-
-		table = add ? env_table_alloc(mirror) : NULL;
-		raw_spin_lock(&mirror->lock);
-		if (add)
-			ktdp_mirror_pool_add(mirror, table);
-		else
-			table = ktdp_mirror_pool_get(mirror);
-		raw_spin_unlock(&mirror->lock);
-		if (!table)
+	while (table->nr_pool < nr)
+		ktdp_table_pool_put(table, env_page_alloc());
+	while (table->nr_pool > nr) {
+		page = ktdp_table_pool_get(table);
+		if (!page)
 			env_die("the pool is empty before its counter is 0");
-		if (!add)
-			ktdp_table_free(table);
+		env_page_free(page);
 	}
 }
 
-static u64 hash_tree(const struct ktdp_table *table, unsigned long *nr)
+/* @act: not to be moved before act_end() */
+void act_begin(struct act *act)
 {
-	u64 hash = table->level;
+	act->outer = run.act;
+	act->cpu = env.cpu;
+	run.act = act;
+}
+
+void act_end(struct act *act)
+{
+	if (run.act != act)
+		env_die("an operation ends that is not the last to have begun");
+	run.act = act->outer;
+}
+
+/*
+ * Let other CPUs run in the middle of an operation, which may hold a lock.  What
+ * the model says for the operation is said anew afterwards: of what is there then.
+ */
+void race(const struct act *holder)
+{
+	struct act *act = run.act;
+	struct model *m = &run.model;
+
+	check_in_flight();
+	check_settle();
+	env.cpu++;
+	run.other(holder);
+	env.cpu--;
+	if (run.act != act)
+		env_die("an operation did not end");
+	act->raced = true;
+	run.nr_raced++;
+	memcpy(m->was, m->now, sizeof(m->was));
+	if (act->kind == ACT_REVOKE)
+		model_revoke(m, act->start, act->end, act->write_only);
+	else if (act->kind == ACT_MAP && act->done)
+		model_set(m, act->start, &act->leaf);
+}
+
+u64 page_hash(u64 hpa)
+{
+	const u64 *entries = ktdp_hpa_to_entries(hpa);
+	u64 hash = hpa;
 	unsigned int i;
 
-	(*nr)++;
-	for (i = 0; i < KTDP_ENTRIES; i++) {
-		struct cfg_entry e = cfg_decode(&run.cfg, table->entries[i],
-						table->level);
+	for (i = 0; i < KTDP_ENTRIES; i++)
+		hash = (hash ^ entries[i]) * 0x100000001b3ULL;
+	return hash;
+}
 
-		hash = (hash ^ table->entries[i]) * 0x100000001b3ULL;
-		if (e.kind == KTDP_ENTRY_TABLE)
-			hash ^= hash_tree(ktdp_hpa_to_table(e.hpa), nr);
+/* The hash is the same for any order of the pages. */
+static void chain_count(const struct ktdp_chain *chain, struct pages *pages)
+{
+	u64 at, hpa;
+
+	*pages = (struct pages) { 0, 0 };
+	for (at = chain->first; at; at = *ktdp_page_link(hpa)) {
+		hpa = at & ~7ULL;
+		if (env_page(hpa)->state != ENV_DETACHED ||
+		    env_page(hpa)->level != (int)(at & 7))
+			env_die("table %#llx is in a chain, not detached or not of level %d",
+				hpa, (int)(at & 7));
+		pages->nr++;
+		pages->hash += page_hash(hpa);
+		if (!*ktdp_page_link(hpa) && chain->last != hpa)
+			env_die("the last of a chain is another one");
 	}
-	return hash;
 }
 
-static u64 hash_list(const struct ktdp_table *tables, unsigned long *nr)
+static void check_chain(const struct ktdp_chain *chain, const struct pages *want)
 {
-	u64 hash = 0;
+	struct pages pages;
 
-	for (*nr = 0; tables; tables = tables->next)
-		hash = hash * 31 + hash_tree(tables, nr);
-	return hash;
+	chain_count(chain, &pages);
+	if (pages.nr != want->nr)
+		env_die("%u tables are in a chain, %u were detached", pages.nr,
+			want->nr);
+	if (pages.hash != want->hash)
+		env_die("a detached table changed before it was freed");
 }
 
-/* A grace period begins ... */
-void run_pending_add(struct ktdp_table *tables)
+/* The importers of what was revoked have been told ... */
+void run_tell(unsigned int slot)
 {
-	struct pending *p = &run.pending[rnd(RUN_PENDING)];
+	struct pending *p = &run.pending[slot];
 
-	if (!tables)
-		return;
-	run_pending_free(p - run.pending);
-	p->tables = tables;
-	p->hash = hash_list(tables, &p->nr);
+	for (; p->untold; p->untold--) {
+		atomic_dec(&run.table.notifying);
+		run.untold--;
+	}
 }
 
-/* ... and is over. */
+/* ... and a grace period is over. */
 void run_pending_free(unsigned int slot)
 {
 	struct pending *p = &run.pending[slot];
-	unsigned int tables = env.tables;
-	struct ktdp_table *table, *next;
-	unsigned long nr;
+	unsigned int nr = p->pages.nr;
+	u64 *entries;
 
-	if (hash_list(p->tables, &nr) != p->hash && p->tables)
-		env_die("a detached table changed before it was freed");
-	for (nr = 0, table = p->tables; table; table = next) {
-		next = table->next;
-		nr += ktdp_table_free_tree(&run.mirror.fmt, table);
+	run_tell(slot);
+	check_chain(&p->chain, &p->pages);
+	while ((entries = ktdp_chain_pop(&p->chain))) {
+		env_page_free(entries);
+		nr--;
 	}
-	if (nr != p->nr || tables - env.tables != nr)
-		env_die("%lu tables detached, %lu said to be freed, %u freed",
-			p->nr, nr, tables - env.tables);
-	run.nr_freed += nr;
+	if (nr || p->chain.first || p->chain.last)
+		env_die("%u pages of a chain were not freed", nr);
+	run.nr_freed += p->pages.nr;
 	memset(p, 0, sizeof(*p));
 }
 
-/* The mirror is empty. */
+/* A revoke is over, which has detached @pages, all in a flat chain now. */
+void run_pending_add(struct ktdp_revoke *revoke, const struct pages *pages)
+{
+	struct pending *p = &run.pending[rnd(RUN_PENDING)];
+
+	check_chain(&revoke->detached, pages);
+	if (!revoke->end)
+		return;
+	run.untold++;
+	if (rnd(2))
+		run_pending_free(p - run.pending);
+	p->untold++;
+	ktdp_chain_splice(&p->chain, &revoke->detached);
+	if (revoke->detached.first || revoke->detached.last)
+		env_die("a chain is not empty after it went to another");
+	p->pages.nr += pages->nr;
+	p->pages.hash += pages->hash;
+	check_chain(&p->chain, &p->pages);
+}
+
+/* The table is empty. */
 void run_end(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < RUN_PENDING; i++)
 		run_pending_free(i);
+	if (atomic_read(&run.table.notifying))
+		env_die("all is told, and %d are counted that have to tell",
+			atomic_read(&run.table.notifying));
 	run_pool_set(0);
-	ktdp_table_free(run.mirror.root);
-	if (env.tables)
-		env_die("%u tables leaked", env.tables);
+	env_page_free(run.table.root);
+	if (env.pages)
+		env_die("%u table pages leaked", env.pages);
 	env.on_set = NULL;
+	env.on_lock = NULL;
+	env.on_hold_end = NULL;
 	env.on_die = NULL;
 }

@@ -3,9 +3,6 @@
 
 #include "model.h"
 
-#define REGION_SHIFT	18	/* gfns in a 1G region */
-#define WINDOW_SHIFT	9
-
 static u64 pages_at(int level)
 {
 	return 1ULL << (9 * (level - 1));
@@ -13,11 +10,11 @@ static u64 pages_at(int level)
 
 void model_init(struct model *m, int level)
 {
-	u64 top = 1ULL << (9 * level - REGION_SHIFT);
-	const u64 regions[MODEL_REGIONS] = {
+	u64 top = 1ULL << (9 * level - 18);
+	const u64 gigs[MODEL_GIGS] = {
 		0, 1, 511, 512, top / 2 - 1, top / 2, top - 2, top - 1,
 	};
-	static const u64 windows[MODEL_WINDOWS] = { 0, 1, 511 };
+	static const u64 windows[MODEL_WINDOWS] = { 0, 1, KTDP_REGIONS, 511 };
 	static const u64 pages[MODEL_PAGES] = {
 		0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
 		255, 256,
@@ -30,8 +27,8 @@ void model_init(struct model *m, int level)
 	for (i = 0; i < MODEL_CELLS; i++) {
 		unsigned int window = i / MODEL_PAGES;
 
-		m->gfn[i] = (regions[window / MODEL_WINDOWS] << REGION_SHIFT) +
-			    (windows[window % MODEL_WINDOWS] << WINDOW_SHIFT) +
+		m->gfn[i] = (gigs[window / MODEL_WINDOWS] << 18) +
+			    (windows[window % MODEL_WINDOWS] << 9) +
 			    pages[i % MODEL_PAGES];
 	}
 }
@@ -58,136 +55,97 @@ u64 model_base(const struct model *m, const struct cell *cells, unsigned int i)
 	return m->gfn[i] & ~(pages_at(cells[i].level) - 1);
 }
 
-static void model_begin(struct model *m)
+void span_widen(struct span *span, u64 start, u64 end)
+{
+	if (!span->end || start < span->start)
+		span->start = start;
+	if (end > span->end)
+		span->end = end;
+}
+
+void model_begin(struct model *m)
 {
 	memcpy(m->was, m->now, sizeof(m->was));
 }
 
-/* A table at @level is there for as long as it has a leaf below. */
-static bool model_has_table(const struct model *m, u64 gfn, int level)
+/* The leaf in @cell has @gfn in it, where @leaf is wanted. */
+static enum ktdp_fill model_found(const struct cell *cell, u64 gfn,
+				  const struct cell *leaf, unsigned int *warns)
 {
-	unsigned int i;
-
-	for (i = 0; i < MODEL_CELLS; i++) {
-		if (m->now[i].level && m->now[i].level <= level &&
-		    m->gfn[i] >> (9 * level) == gfn >> (9 * level))
-			return true;
-	}
-	return false;
-}
-
-static unsigned int model_missing(const struct model *m, u64 gfn, int level)
-{
-	unsigned int missing = 0;
-
-	for (; level < m->level; level++)
-		missing += !model_has_table(m, gfn, level);
-	return missing;
-}
-
-/* The leaf in the cell covers gfn and is as large as what is asked, or more. */
-static int model_map_found(const struct cell *cell, u64 gfn, int level, u64 pfn,
-			   bool write, unsigned int *warns)
-{
-	if (cell->pfn + (gfn & (pages_at(cell->level) - 1)) != pfn) {
+	if (cell->pfn + (gfn & (pages_at(cell->level) - 1)) != leaf->pfn) {
 		(*warns)++;
-		return -EBUSY;
+		return KTDP_FILL_IN_THE_WAY;
 	}
-	if (!write || cell->write)
-		return -EEXIST;
-	return cell->level > level ? -EBUSY : 0;
+	if (!leaf->write || cell->write)
+		return KTDP_FILL_PRESENT;
+	return cell->level > leaf->level ? KTDP_FILL_IN_THE_WAY : KTDP_FILL_DONE;
 }
 
-static int model_map_one(struct model *m, u64 gfn, int level, u64 pfn,
-			 bool write, unsigned int *pool, unsigned int *warns)
+enum ktdp_fill model_way(const struct model *m, u64 gfn, int level,
+			 const struct cell *leaf, const struct view *view,
+			 unsigned int *warns)
 {
-	unsigned int first = model_find(m, gfn);
-	unsigned int end = model_find(m, gfn + pages_at(level));
-	unsigned int i, missing = model_missing(m, gfn, level);
-	int ret = 0;
+	const struct cell *cell = &m->now[model_find(m, gfn)];
 
-	if (m->now[first].level >= level) {
-		ret = model_map_found(&m->now[first], gfn, level, pfn, write,
-				      warns);
-	} else {
-		for (i = first; i < end && !ret; i++)
-			ret = m->now[i].level ? -EBUSY : 0;
-		if (!ret && missing > *pool)
-			ret = -ENOMEM;
-	}
-	if (ret)
-		return ret;
-	*pool -= missing;
-	for (i = first; i < end; i++)
-		m->now[i] = (struct cell) { pfn, level, write };
-	return 0;
+	if (leaf->write && view->read_only)
+		return KTDP_FILL_READ_ONLY_ABOVE;
+	if (cell->level > level)
+		return model_found(cell, gfn, leaf, warns);
+	if (view->missing > view->pool)
+		return KTDP_FILL_NO_TABLE;
+	return KTDP_FILL_DONE;
 }
 
-int model_map(struct model *m, u64 gfn, int level, u64 pfn, bool write,
-	      unsigned int pool, unsigned int *warns)
+void model_set(struct model *m, u64 gfn, const struct cell *leaf)
 {
-	model_begin(m);
-	return model_map_one(m, gfn, level, pfn, write, &pool, warns);
+	unsigned int i = model_find(m, gfn);
+	u64 end = gfn + pages_at(leaf->level);
+
+	for (; i < MODEL_CELLS && m->gfn[i] < end; i++)
+		m->now[i] = *leaf;
 }
 
-/* One after the other, up to the first that does not end up mapped. */
-int model_map_pages(struct model *m, u64 gfn, const struct cell *pages,
-		    unsigned int nr, unsigned int pool, unsigned int *warns,
-		    unsigned int *done)
+enum ktdp_fill model_map(struct model *m, u64 gfn, const struct cell *leaf,
+			 const struct view *view, unsigned int *warns)
 {
-	int ret = 0;
+	unsigned int i = model_find(m, gfn);
+	u64 end = gfn + pages_at(leaf->level);
+	enum ktdp_fill result;
 
 	model_begin(m);
-	for (*done = 0; *done < nr; ++*done) {
-		const struct cell *page = &pages[*done];
-
-		ret = model_map_one(m, gfn + *done, 1, page->pfn, page->write,
-				    &pool, warns);
-		if (ret && ret != -EEXIST)
-			break;
-	}
-	return ret;
+	result = model_way(m, gfn, leaf->level, leaf, view, warns);
+	if (result == KTDP_FILL_DONE && view->table)
+		result = KTDP_FILL_IN_THE_WAY;
+	if (result == KTDP_FILL_DONE && m->now[i].level == leaf->level)
+		result = model_found(&m->now[i], gfn, leaf, warns);
+	for (; i < MODEL_CELLS && m->gfn[i] < end; i++)
+		if (m->now[i].level && m->now[i].level < leaf->level)
+			result = result ?: KTDP_FILL_IN_THE_WAY;
+	if (result == KTDP_FILL_DONE)
+		model_set(m, gfn, leaf);
+	return result;
 }
 
-/* Widen by the leaf at cell @i if it touches the range. */
-static bool model_touch(const struct model *m, unsigned int i, u64 start,
-			u64 end, struct span *span)
+struct span model_revoke(struct model *m, u64 start, u64 end, bool write_only)
 {
-	u64 base = model_base(m, m->now, i);
-	u64 next = base + pages_at(m->now[i].level);
-
-	if (start >= end || base >= end || next <= start)
-		return false;
-	if (!span->end || base < span->start)
-		span->start = base;
-	if (next > span->end)
-		span->end = next;
-	return true;
-}
-
-struct span model_zap(struct model *m, u64 start, u64 end)
-{
-	struct span span = { 0, 0 };
+	struct span span = { start, end };
 	unsigned int i;
 
 	model_begin(m);
 	for (i = 0; i < MODEL_CELLS; i++) {
-		if (m->now[i].level && model_touch(m, i, start, end, &span))
-			m->now[i] = (struct cell) { 0, 0, false };
-	}
-	return span;
-}
+		u64 base, next;
 
-struct span model_wrprot(struct model *m, u64 start, u64 end)
-{
-	struct span span = { 0, 0 };
-	unsigned int i;
-
-	model_begin(m);
-	for (i = 0; i < MODEL_CELLS; i++) {
-		if (m->now[i].level && m->now[i].write &&
-		    model_touch(m, i, start, end, &span))
+		if (!m->now[i].level)
+			continue;
+		base = model_base(m, m->now, i);
+		next = base + pages_at(m->now[i].level);
+		if (start >= end || base >= end || next <= start)
+			continue;
+		span_widen(&span, base, next);
+		if (write_only)
 			m->now[i].write = false;
+		else
+			m->now[i] = (struct cell) { 0, 0, false };
 	}
 	return span;
 }
@@ -205,25 +163,4 @@ void model_leaves(const struct model *m, const struct cell *cells, u64 *leaves)
 		last = model_base(m, cells, i);
 		leaves[cells[i].level - 1]++;
 	}
-}
-
-/* The fewest tables below the root that can hold all leaves. */
-unsigned int model_tables(const struct model *m)
-{
-	u64 last[KTDP_MAX_LEVEL];
-	unsigned int i, nr = 0;
-	int level;
-
-	memset(last, 0xff, sizeof(last));
-	for (i = 0; i < MODEL_CELLS; i++) {
-		if (!m->now[i].level)
-			continue;
-		for (level = m->now[i].level; level < m->level; level++) {
-			u64 index = m->gfn[i] >> (9 * level);
-
-			nr += last[level] != index;
-			last[level] = index;
-		}
-	}
-	return nr;
 }

@@ -3,18 +3,18 @@
 #define _KTDP_UNIT_MODEL_H
 
 /*
- * The flat array that the mirror is held against.  It knows no tree: one cell
- * for each of some sampled gfns, in ascending order, which lie in several 1G
- * regions from the first to the last of the address space.  Leaves are only
- * ever made over a sample, so all leaves show up in the array.
+ * The flat array that the table is held against.  It knows no tree: one cell
+ * for each of some sampled gfns, in ascending order, which lie in several pieces
+ * of 1G from the first to the last of the address space.  Leaves are only ever
+ * made over a sample, so all leaves show up in the array.
  */
 
-#include "fmt.h"
+#include "table.h"
 
-#define MODEL_REGIONS	8
-#define MODEL_WINDOWS	3	/* in each region */
+#define MODEL_GIGS	8
+#define MODEL_WINDOWS	4	/* in each 1G, two of one region */
 #define MODEL_PAGES	18	/* in each window, some of them in a row */
-#define MODEL_CELLS	(MODEL_REGIONS * MODEL_WINDOWS * MODEL_PAGES)
+#define MODEL_CELLS	(MODEL_GIGS * MODEL_WINDOWS * MODEL_PAGES)
 
 struct cell {
 	u64 pfn;		/* of the leaf's first page */
@@ -34,20 +34,33 @@ struct model {
 	struct cell now[MODEL_CELLS];	/* as it has to be afterwards */
 };
 
+/* What the array does not know of the way to an entry. */
+struct view {
+	bool read_only;		/* a table above does not grant write */
+	bool table;		/* a table stands there, maybe an empty one */
+	unsigned int missing;	/* tables above */
+	unsigned int pool;	/* pages for those */
+};
+
 void model_init(struct model *m, int level);
 unsigned int model_find(const struct model *m, u64 gfn);
 u64 model_base(const struct model *m, const struct cell *cells, unsigned int i);
+void span_widen(struct span *span, u64 start, u64 end);
+
+void model_begin(struct model *m);
+
+/* Whether a way to a leaf's table is there, or can be made. */
+enum ktdp_fill model_way(const struct model *m, u64 gfn, int level,
+			 const struct cell *leaf, const struct view *view,
+			 unsigned int *warns);
 
 /* Each begins an operation: was = now, and now becomes what is expected. */
-int model_map(struct model *m, u64 gfn, int level, u64 pfn, bool write,
-	      unsigned int pool, unsigned int *warns);
-int model_map_pages(struct model *m, u64 gfn, const struct cell *pages,
-		    unsigned int nr, unsigned int pool, unsigned int *warns,
-		    unsigned int *done);
-struct span model_zap(struct model *m, u64 start, u64 end);
-struct span model_wrprot(struct model *m, u64 start, u64 end);
+enum ktdp_fill model_map(struct model *m, u64 gfn, const struct cell *leaf,
+			 const struct view *view, unsigned int *warns);
+/* Return: the range, with all of each leaf that touches it. */
+struct span model_revoke(struct model *m, u64 start, u64 end, bool write_only);
 
+void model_set(struct model *m, u64 gfn, const struct cell *leaf);
 void model_leaves(const struct model *m, const struct cell *cells, u64 *leaves);
-unsigned int model_tables(const struct model *m);
 
 #endif /* _KTDP_UNIT_MODEL_H */

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-SRC=$(realpath "${SRC:-../../src}")
+SRC=$(realpath "${SRC:-../../src/table}")
 O=${O:?where to build}
 export SRC
 export OPS=${OPS:-200000}
@@ -68,7 +68,7 @@ mutant() {
 
 	rm -rf "$dir"
 	mkdir -p "$dir/src"
-	cp "$SRC"/env.h "$SRC"/fmt*.h "$SRC"/walk.h "$SRC"/mirror.[ch] "$dir/src"
+	cp "$SRC"/*.[ch] "$dir/src"
 	sed -i -e "$program" "$dir/src/$file"
 	if cmp -s "$SRC/$file" "$dir/src/$file"; then
 		report no "$name" "the line changes nothing"
@@ -102,7 +102,7 @@ wanted() {
 	return 1
 }
 
-for test in test_fmt test_funnel test_cost test_mirror; do
+for test in test_fmt test_funnel test_cost test_table; do
 	unchanged "$test"
 done
 while IFS='|' read -r name test file program; do

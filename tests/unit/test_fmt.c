@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Entries of every format: EPT, NPT, NPT with an encryption bit; 4 and 5
- * levels; every largest leaf; every width of physical addresses.
+ * levels; every largest leaf; every width of physical addresses.  And walks of a
+ * page table as the host has it.
  */
 
 #include "cfg.h"
 #include "fmt_ept.h"
+#include "fmt_host.h"
 #include "fmt_npt.h"
 #include "tap.h"
+#include "walk.h"
 
 /* In one line of TAP: how many checks failed, and the first of them. */
 static const char *group;
@@ -249,8 +252,166 @@ static void test_npt_literals(void)
 	is(f.rsvd[0][0], 0xffff000000000f98, "NPT reserved bits, encrypted");
 }
 
+/*
+ * Bits of the host's entries, from the layout in the manuals and in Linux:
+ * present, write, user; accessed, dirty; PSE; global, or PROT_NONE where not present.
+ */
+#define H_P	0x1ULL
+#define H_W	0x2ULL
+#define H_U	0x4ULL
+#define H_AD	0x60ULL
+#define H_PSE	0x80ULL
+#define H_PAT	0x80ULL		/* in a 4K entry */
+#define H_PAT_LARGE	0x1000ULL
+#define H_NONE	0x100ULL
+#define H_NX	BIT_ULL(63)
+#define H_ADDR	0xffffffffff000ULL
+#define H_TABLE	(H_P | H_W | H_U | H_AD)
+#define H_PAGE	(H_P | H_W | H_U | H_AD | H_NX)
+
+#define R	KTDP_READ
+#define W	KTDP_WRITE
+#define X	KTDP_EXEC
+
+/* Of the way to a user's address, from the top: what entries say. */
+static const struct host_case {
+	const char *name;
+	u64 entries[4];		/* levels 4 to 1; tables get their address */
+	u64 page;		/* in 4K pages from the first of the largest leaf */
+	int level;		/* where the walk ends */
+	u64 pfn;
+	unsigned int access;	/* 0: not present */
+} host_cases[] = {
+	{ "nothing", { H_TABLE, H_TABLE, H_TABLE, 0 }, 5, 1, 0, 0 },
+	{ "nothing in 512G", { 0 }, 5, 4, 0, 0 },
+	{ "a page", { H_TABLE, H_TABLE, H_TABLE, 0x12345000 | H_PAGE },
+		5, 1, 0x12345, R | W },
+	{ "a page that PAT bit 7 is set for",
+		{ H_TABLE, H_TABLE, H_TABLE, 0x12345000 | H_PAGE | H_PAT },
+		5, 1, 0x12345, R | W },
+	{ "a page to be executed",
+		{ H_TABLE, H_TABLE, H_TABLE, 0x12345000 | H_P | H_U },
+		5, 1, 0x12345, R | X },
+	{ "a page of special memory, with uffd-wp",
+		{ H_TABLE, H_TABLE, H_TABLE, 0x12345600 | H_PAGE },
+		5, 1, 0x12345, R | W },
+	{ "the highest page there can be, with a protection key",
+		{ H_TABLE, H_TABLE, H_TABLE, 0x7ffffffffffff000 | H_PAGE },
+		5, 1, 0xffffffffff, R | W },
+	{ "what is swapped out",
+		{ H_TABLE, H_TABLE, H_TABLE, 0xf123456789abcdeeULL & ~H_NONE },
+		5, 1, 0, 0 },
+	{ "what is swapped out, all bits but present",
+		{ H_TABLE, H_TABLE, H_TABLE, ~H_P }, 5, 1, 0, 0 },
+	{ "PROT_NONE, or a NUMA hint",
+		{ H_TABLE, H_TABLE, H_TABLE, 0x12345000 | H_NONE | H_W | H_U | H_AD },
+		5, 1, 0, 0 },
+	{ "PROT_NONE of 2M",
+		{ H_TABLE, H_TABLE, 0x40200000 | H_PSE | H_NONE | H_W | H_U },
+		5, 2, 0, 0 },
+	{ "2M that migrate",
+		{ H_TABLE, H_TABLE, 0x40200000 | H_W | H_U }, 5, 2, 0, 0 },
+	{ "2M", { H_TABLE, H_TABLE, 0x40200000 | H_PAGE | H_PSE },
+		0x1ff, 2, 0x403ff, R | W },
+	{ "2M that PAT bit 12 is set for",
+		{ H_TABLE, H_TABLE, 0x40200000 | H_PAGE | H_PSE | H_PAT_LARGE },
+		0x1fe, 2, 0x403fe, R | W },
+	{ "1G", { H_TABLE, 0x80000000 | H_PAGE | H_PSE },
+		0x3fffe, 3, 0xbfffe, R | W },
+	{ "1G that PAT bit 12 is set for, read-only",
+		{ H_TABLE, 0x80000000 | H_P | H_U | H_PSE | H_PAT_LARGE },
+		0x201, 3, 0x80201, R | X },
+	{ "a page of the kernel's",
+		{ H_TABLE, H_TABLE, H_TABLE, 0x12345000 | (H_PAGE & ~H_U) },
+		5, 1, 0x12345, W },
+	{ "a page below an entry of the kernel's",
+		{ H_TABLE, H_TABLE & ~H_U, H_TABLE, 0x12345000 | H_PAGE },
+		5, 1, 0x12345, W },
+	{ "2M below an entry of the kernel's",
+		{ H_TABLE & ~H_U, H_TABLE, 0x40200000 | H_PAGE | H_PSE },
+		5, 2, 0x40205, W },
+	{ "a page below a read-only entry",
+		{ H_TABLE, H_TABLE, H_TABLE & ~H_W, 0x12345000 | (H_PAGE & ~H_NX) },
+		5, 1, 0x12345, R | X },
+	{ "a page below an entry that is not to be executed",
+		{ H_TABLE, H_TABLE | H_NX, H_TABLE, 0x12345000 | (H_PAGE & ~H_NX) },
+		5, 1, 0x12345, R | W },
+};
+
+/* @level: of the root; one of 5 has a table above all this */
+static void host_walk(const struct host_case *c, int level)
+{
+	u64 gfn = (300ULL << 27) + (7ULL << 18) + (511ULL << 9);
+	u64 *pages[KTDP_MAX_LEVEL + 1], entry;
+	static const struct cfg none;	/* it has no name */
+	struct ktdp_walk walk;
+	struct ktdp_fmt fmt;
+	bool present;
+	int l;
+
+	ktdp_fmt_host_init(&fmt, level, H_ADDR);
+	gfn &= ~ktdp_level_mask(c->level);
+	gfn += c->page;
+	if (level == 5)
+		gfn += 511ULL << 36;
+	for (l = 1; l <= level; l++) {
+		pages[l] = env_page_alloc();
+		entry = l == 5 ? H_TABLE : c->entries[4 - l];
+		if (l > 1 && (entry & H_P) && !(entry & H_PSE))
+			entry |= ktdp_entries_to_hpa(pages[l - 1]);
+		pages[l][(gfn >> (9 * (l - 1))) & 511] = entry;
+	}
+
+	present = ktdp_walk(&fmt, pages[level], gfn, &walk);
+	check(present == !!c->access, &none, walk.level, walk.entry);
+	check(walk.level == c->level, &none, walk.level, walk.entry);
+	check(walk.access == c->access, &none, walk.level, walk.entry);
+	check(walk.entry == *walk.entryp, &none, walk.level, walk.entry);
+	check(walk.entryp == &pages[c->level][(gfn >> (9 * (c->level - 1))) & 511],
+	      &none, walk.level, walk.entry);
+	check(walk.gfn == gfn, &none, walk.level, walk.entry);
+	if (present)
+		check(ktdp_walk_pfn(&fmt, &walk) == c->pfn, &none,
+		      walk.level, walk.entry);
+	check(ktdp_walk_next(&walk) == (gfn | ktdp_level_mask(c->level)) + 1,
+	      &none, walk.level, walk.entry);
+
+	for (l = 1; l <= level; l++)
+		env_page_free(pages[l]);
+}
+
+static void test_host(void)
+{
+	unsigned int i;
+
+	env_hpa_base_set(H_ADDR);
+	for (i = 0; i < ARRAY_SIZE(host_cases); i++) {
+		begin(host_cases[i].name);
+		host_walk(&host_cases[i], 4);
+		host_walk(&host_cases[i], 5);
+		end();
+	}
+}
+
+/* No address of a user's is beyond the reach; the walk says so where one is. */
+static void test_host_reach(void)
+{
+	struct ktdp_walk walk;
+	struct ktdp_fmt fmt;
+	u64 *root = env_page_alloc();
+
+	ktdp_fmt_host_init(&fmt, 4, H_ADDR);
+	root[0] = 0x12345000 | H_PAGE;
+	ok(!ktdp_walk(&fmt, root, 1ULL << 36, &walk) && !walk.entryp &&
+	   !walk.access && ktdp_walk_next(&walk) > 1ULL << 36,
+	   "the host's, beyond the reach");
+	env_page_free(root);
+}
+
 int main(void)
 {
+	test_host();
+	test_host_reach();
 	test_geometry();
 	test_ept_literals();
 	test_npt_literals();

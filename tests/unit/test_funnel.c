@@ -1,173 +1,166 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What must never be is refused: the one function that changes entries warns,
- * returns an error and leaves all as it was.  It is private to its file, so
- * the file is included.
+ * says so and leaves all as it was, and so do those above it.
  */
 
 #include <string.h>
 
-#include "mirror.c"
-
 #include "cfg.h"
+#include "table.h"
 #include "tap.h"
 
 static struct cfg cfg;
-static struct ktdp_mirror mirror;
+static struct ktdp_table table;
 
-static void setup(const struct cfg *use)
-{
-	cfg = *use;
-	env_hpa_base_set(cfg_addr(&cfg));
-	memset(&mirror, 0, sizeof(mirror));
-	cfg_fmt_init(&cfg, &mirror.fmt);
-	mirror.root = env_table_alloc(&mirror);
-	mirror.root->level = cfg.level;
-}
-
-static void fill_pool(void)
-{
-	struct ktdp_table *table = env_table_alloc(&mirror);
-
-	raw_spin_lock(&mirror.lock);
-	ktdp_mirror_pool_add(&mirror, table);
-	raw_spin_unlock(&mirror.lock);
-}
-
-/* A mirror with two leaves, at level 1 and the largest, and a full pool. */
+/* A table with two leaves, at level 1 and the largest, and a full pool. */
 #define LEAF_GFN	0x40000ULL
 #define LEAF_PFN	0x3ffULL
 #define LARGE_GFN	0x100000ULL
 #define LARGE_PFN	0x40000ULL
 
-static void setup_leaves(const struct cfg *use)
+static enum ktdp_fill map(u64 gfn, int level, u64 pfn, bool writable)
+{
+	enum ktdp_fill result;
+
+	ktdp_table_lock(&table, gfn, level);
+	result = ktdp_table_map(&table, gfn, level, pfn, writable);
+	ktdp_table_unlock(&table, gfn, level);
+	return result;
+}
+
+static void setup(const struct cfg *use)
 {
 	int i;
 
-	setup(use);
-	for (i = 0; i < 3 * cfg.level; i++)
-		fill_pool();
-	raw_spin_lock(&mirror.lock);
-	if (ktdp_mirror_map(&mirror, LEAF_GFN, 1, LEAF_PFN, false) ||
-	    ktdp_mirror_map(&mirror, LARGE_GFN, cfg.max_leaf_level, LARGE_PFN,
-			    false))
+	cfg = *use;
+	env_hpa_base_set(cfg_addr(&cfg));
+	memset(&table, 0, sizeof(table));
+	ktdp_table_init(&table);
+	cfg_fmt_init(&cfg, &table.fmt);
+	table.root = env_page_alloc();
+	for (i = 0; i < 8 * cfg.level; i++)
+		ktdp_table_pool_put(&table, env_page_alloc());
+	if (map(LEAF_GFN, 1, LEAF_PFN, false) ||
+	    map(LARGE_GFN, cfg.max_leaf_level, LARGE_PFN, false))
 		bail("cannot map two leaves");
-	raw_spin_unlock(&mirror.lock);
 }
 
 static void teardown(void)
 {
-	struct ktdp_table *table;
+	struct ktdp_chain chain = { .first = 0 };
+	u64 leaves[KTDP_MAX_LEAF_LEVEL], *page;
 
-	raw_spin_lock(&mirror.lock);
-	while ((table = ktdp_mirror_pool_get(&mirror)))
-		ktdp_table_free(table);
-	raw_spin_unlock(&mirror.lock);
-	ktdp_table_free_tree(&mirror.fmt, mirror.root);
-	if (env.tables)
-		bail("%u tables leaked", env.tables);
+	ktdp_chain_add(&chain, ktdp_entries_to_hpa(table.root), cfg.level);
+	ktdp_chain_flatten(&table.fmt, &chain, leaves);
+	while ((page = ktdp_chain_pop(&chain)) ||
+	       (page = ktdp_table_pool_get(&table)))
+		env_page_free(page);
+	if (env.pages)
+		bail("%u table pages leaked", env.pages);
 }
 
-/* All that a refused change could have touched. */
+/* All that a refused change could have touched; a cursor may have moved to its table. */
 struct state {
 	u64 hash;
-	unsigned int tables;
 	unsigned int nr_pool;
-	u64 nr_linked;
-	u64 entries_set;
-	u64 entries_zapped;
+	long nr_linked;
+	int notifying;
+	struct ktdp_region regions[KTDP_REGIONS];
 };
 
-static void hash_table(struct state *s, const struct ktdp_table *table)
+static void hash_table(struct state *s, const u64 *entries, int level)
 {
 	unsigned int i;
 
-	s->tables++;
-	s->hash = (s->hash ^ table->nr_present) * 31;
-	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
-		s->hash = (s->hash ^ table->leaves[i]) * 31;
 	for (i = 0; i < KTDP_ENTRIES; i++) {
-		struct cfg_entry e = cfg_decode(&cfg, table->entries[i],
-						table->level);
+		struct cfg_entry e = cfg_decode(&cfg, entries[i], level);
 
-		s->hash = (s->hash ^ table->entries[i]) * 0x100000001b3ULL;
+		s->hash = (s->hash ^ entries[i]) * 0x100000001b3ULL;
 		if (e.kind == KTDP_ENTRY_TABLE)
-			hash_table(s, ktdp_hpa_to_table(e.hpa));
+			hash_table(s, ktdp_hpa_to_entries(e.hpa), level - 1);
 	}
 }
 
-static struct state state_get(void)
+static void state_get(struct state *s)
 {
-	struct state s;
+	unsigned int i;
 
-	memset(&s, 0, sizeof(s));
-	s.nr_pool = mirror.nr_pool;
-	s.nr_linked = mirror.nr_linked;
-	s.entries_set = mirror.entries_set;
-	s.entries_zapped = mirror.entries_zapped;
-	hash_table(&s, mirror.root);
-	return s;
+	memset(s, 0, sizeof(*s));
+	s->nr_pool = table.nr_pool;
+	s->nr_linked = atomic_long_read(&table.nr_linked);
+	s->notifying = atomic_read(&table.notifying);
+	memcpy(s->regions, table.regions, sizeof(s->regions));
+	for (i = 0; i < KTDP_REGIONS; i++) {
+		s->regions[i].lock.owner = 0;
+		s->regions[i].window = 0;
+		s->regions[i].cursor = NULL;
+	}
+	hash_table(s, table.root, cfg.level);
 }
 
-static bool state_same(const struct state *before)
-{
-	struct state now = state_get();
+static struct state before;
+static unsigned int warns_before;
 
-	return !memcmp(before, &now, sizeof(now));
+static void expect_refusal(void)
+{
+	state_get(&before);
+	warns_before = env.warns;
 }
 
 /* Was it refused as it should be?  If not, the tree is not to be trusted. */
 static void refused(const char *what, u64 gfn, int level, u64 value, int ret,
-		    int want, unsigned int warns, const struct state *before)
+		    int want)
 {
-	bool same = state_same(before);
+	static struct state now;
+	unsigned int warns = env.warns - warns_before;
+	bool same;
 
+	state_get(&now);
+	same = !memcmp(&before, &now, sizeof(now));
 	if (ret != want || warns != 1 || !same)
 		env_die("%s: %s %#llx at gfn %#llx level %d: %d, %u warnings, state %s",
 			cfg_name(&cfg), what, value, gfn, level, ret, warns,
 			same ? "the same" : "changed");
 }
 
-static void run_refused(u64 gfn, u64 pfn, int want)
+static void map_refused(u64 gfn, int level, u64 pfn, enum ktdp_fill want)
 {
-	const unsigned long pages[] = { ktdp_page(pfn, true), ktdp_page(1, true) };
-	struct state before = state_get();
-	unsigned int warns = env.warns;
-	unsigned long done = ~0UL;
-	int ret;
-
-	raw_spin_lock(&mirror.lock);
-	ret = ktdp_mirror_map_pages(&mirror, gfn, pages, 2, &done);
-	raw_spin_unlock(&mirror.lock);
-	refused("first pfn of a run", gfn, 1, pfn, ret, want,
-		env.warns - warns, &before);
-	if (done)
-		env_die("%lu of a run are done, the first was refused", done);
+	expect_refusal();
+	refused("pfn", gfn, level, pfn, map(gfn, level, pfn, true), want);
 }
 
-static void map_refused(u64 gfn, int level, u64 pfn, int want)
+/* In a run of pages, whose table is found. */
+static void page_refused(u64 gfn, u64 pfn, enum ktdp_fill want)
 {
-	struct state before = state_get();
-	unsigned int warns = env.warns;
-	int ret;
+	enum ktdp_fill result;
+	u64 *entries;
 
-	raw_spin_lock(&mirror.lock);
-	ret = ktdp_mirror_map(&mirror, gfn, level, pfn, true);
-	raw_spin_unlock(&mirror.lock);
-	refused("pfn", gfn, level, pfn, ret, want, env.warns - warns, &before);
-	if (level == 1)
-		run_refused(gfn, pfn, want);
+	ktdp_table_lock(&table, gfn, KTDP_LEVEL_4K);
+	if (ktdp_table_window(&table, gfn, pfn, true, &entries))
+		env_die("%s: no table for gfn %#llx", cfg_name(&cfg), gfn);
+	expect_refusal();
+	result = ktdp_table_set_page(&table, entries, gfn, pfn, true);
+	ktdp_table_unlock(&table, gfn, KTDP_LEVEL_4K);
+	refused("page of a run", gfn, KTDP_LEVEL_4K, pfn, result, want);
 }
 
 /* A pfn with @bit of the entry set, at a gfn with and without tables. */
 static void pfn_bit_refused(int level, int bit)
 {
 	u64 near = LEAF_GFN + 2 * ktdp_level_pages(level);
-	u64 far = ktdp_gfn_end(cfg.level) - ktdp_level_pages(level);
+	u64 far = ktdp_gfn_end(cfg.level) - level * ktdp_level_pages(4);
 	u64 pfn = 1ULL << (bit - 12);
+	struct ktdp_walk walk;
 
-	map_refused(near, level, pfn, -EINVAL);
-	map_refused(far, level, pfn, -EINVAL);
+	/* Tables on the way stay, where there were none. */
+	if (map(far, level, pfn, true) != KTDP_FILL_NOT_RAM ||
+	    ktdp_table_walk(&table, far, &walk))
+		env_die("%s: pfn %#llx is mapped", cfg_name(&cfg), pfn);
+	map_refused(far, level, pfn, KTDP_FILL_NOT_RAM);
+	map_refused(near, level, pfn, KTDP_FILL_NOT_RAM);
+	if (level == KTDP_LEVEL_4K)
+		page_refused(near, pfn, KTDP_FILL_NOT_RAM);
 }
 
 static void test_pfn(void)
@@ -184,10 +177,13 @@ static void test_pfn(void)
 	}
 }
 
-/* A leaf larger than any in this mirror. */
+/* A leaf larger than any in this table. */
 static void test_level(void)
 {
-	map_refused(1ULL << 35, cfg.max_leaf_level + 1, 0, -EINVAL);
+	int level = cfg.max_leaf_level + 1;
+
+	map(1ULL << 35, level, 0, true);
+	map_refused(1ULL << 35, level, 0, KTDP_FILL_NOT_RAM);
 }
 
 /*
@@ -198,97 +194,71 @@ static void test_reach(void)
 {
 	u64 beyond = ktdp_gfn_end(cfg.level);
 	int large = cfg.max_leaf_level;
-	struct ktdp_walk walk;
 	u64 other = LEAF_GFN + 4 * ktdp_level_pages(large);
+	struct ktdp_walk walk;
 
-	map_refused(beyond + LEAF_GFN, 1, LEAF_PFN, -EINVAL);
-	map_refused(beyond + LARGE_GFN, large, LARGE_PFN, -EINVAL);
-	map_refused(beyond + other, large, 0, -EINVAL);
-	map_refused(beyond, 1, 0, -EINVAL);
-	map_refused(1ULL << 52, 1, 0, -EINVAL);
-	if (ktdp_mirror_walk(&mirror, beyond + LEAF_GFN, &walk) ||
+	map_refused(beyond + LEAF_GFN, 1, LEAF_PFN, KTDP_FILL_NO_SLOT);
+	map_refused(beyond + LARGE_GFN, large, LARGE_PFN, KTDP_FILL_NO_SLOT);
+	map_refused(beyond + other, large, 0, KTDP_FILL_NO_SLOT);
+	map_refused(beyond, 1, 0, KTDP_FILL_NO_SLOT);
+	map_refused(1ULL << 52, 1, 0, KTDP_FILL_NO_SLOT);
+	/* Not through the cursor, either. */
+	map(LEAF_GFN + 1, 1, LEAF_PFN, true);
+	map_refused(beyond + LEAF_GFN + 1, 1, LEAF_PFN, KTDP_FILL_NO_SLOT);
+	if (ktdp_table_walk(&table, beyond + LEAF_GFN, &walk) ||
 	    walk.entry || walk.access || ktdp_walk_next(&walk) <= walk.gfn)
 		env_die("%s: a walk found a leaf beyond the reach",
 			cfg_name(&cfg));
 }
 
-/* What is before the refused page of a run stays. */
-static void test_run_middle(void)
-{
-	const unsigned long pages[] = {
-		ktdp_page(LEAF_PFN, false), ktdp_page(7, true),
-		ktdp_page(1ULL << (cfg.phys_bits - 12), true), ktdp_page(8, true),
-	};
-	unsigned int warns = env.warns;
-	u64 leaves = cfg.max_leaf_level == 1 ? 3 : 2;
-	struct ktdp_walk walk;
-	unsigned long done;
-	int ret;
-
-	raw_spin_lock(&mirror.lock);
-	ret = ktdp_mirror_map_pages(&mirror, LEAF_GFN, pages, 4, &done);
-	ktdp_mirror_settle(&mirror);
-	raw_spin_unlock(&mirror.lock);
-	if (ret != -EINVAL || done != 2 || env.warns != warns + 1)
-		env_die("%s: run returned %d and did %lu, %u warnings",
-			cfg_name(&cfg), ret, done, env.warns - warns);
-	if (!ktdp_mirror_walk(&mirror, LEAF_GFN + 1, &walk) ||
-	    ktdp_mirror_walk(&mirror, LEAF_GFN + 2, &walk) ||
-	    ktdp_mirror_walk(&mirror, LEAF_GFN + 3, &walk) ||
-	    mirror.root->leaves[0] != leaves)
-		env_die("%s: a run left other leaves than it did",
-			cfg_name(&cfg));
-}
-
 static void test_other_pfn(void)
 {
-	map_refused(LEAF_GFN, 1, LEAF_PFN + 1, -EBUSY);
-	map_refused(LARGE_GFN, cfg.max_leaf_level, 0, -EBUSY);
+	map_refused(LEAF_GFN, 1, LEAF_PFN + 1, KTDP_FILL_IN_THE_WAY);
 	if (cfg.max_leaf_level > 1)
-		map_refused(LARGE_GFN + 1, 1, LARGE_PFN, -EBUSY);
+		page_refused(LEAF_GFN, LEAF_PFN + 1, KTDP_FILL_IN_THE_WAY);
+	map_refused(LARGE_GFN, cfg.max_leaf_level, 0, KTDP_FILL_IN_THE_WAY);
+	if (cfg.max_leaf_level > 1)
+		map_refused(LARGE_GFN + 1, 1, LARGE_PFN, KTDP_FILL_IN_THE_WAY);
 }
 
-/* The table that has @gfn's entry at @level. */
-static struct ktdp_table *table_of(u64 gfn, int level)
+/* @gfn's entry at @level. */
+static u64 *entry_of(u64 gfn, int level)
 {
-	struct ktdp_table *table = mirror.root;
+	u64 *entries = table.root;
 	int l;
 
 	for (l = cfg.level; l > level; l--) {
-		u64 entry = table->entries[ktdp_level_index(gfn, l)];
+		u64 entry = entries[ktdp_level_index(gfn, l)];
 
-		table = ktdp_hpa_to_table(cfg_decode(&cfg, entry, l).hpa);
+		entries = ktdp_hpa_to_entries(cfg_decode(&cfg, entry, l).hpa);
 	}
-	return table;
+	return &entries[ktdp_level_index(gfn, level)];
 }
 
-static int set_entry(u64 gfn, int level, u64 new)
+static bool set_entry(u64 gfn, int level, u64 new)
 {
-	struct ktdp_table *table = table_of(gfn, level);
-	u64 old = table->entries[ktdp_level_index(gfn, level)];
+	u64 *entryp = entry_of(gfn, level);
 
-	return ktdp_mirror_set_entry(&mirror, table, gfn, level, old, new);
+	return ktdp_table_set(&table, entryp, gfn, level, *entryp, new);
 }
 
 static void set_refused(u64 gfn, int level, u64 new)
 {
-	struct state before = state_get();
-	unsigned int warns = env.warns;
-	int ret;
+	bool done;
 
-	raw_spin_lock(&mirror.lock);
-	ret = set_entry(gfn, level, new);
-	raw_spin_unlock(&mirror.lock);
-	refused("entry", gfn, level, new, ret, -EINVAL, env.warns - warns,
-		&before);
+	expect_refusal();
+	ktdp_table_lock(&table, gfn, level);
+	done = set_entry(gfn, level, new);
+	ktdp_table_unlock(&table, gfn, level);
+	refused("entry", gfn, level, new, done, false);
 }
 
 /* What is present changes in its permissions only. */
 static void test_in_place(void)
 {
-	const struct ktdp_fmt *fmt = &mirror.fmt;
+	const struct ktdp_fmt *fmt = &table.fmt;
 	int large = cfg.max_leaf_level;
-	u64 other = ktdp_table_hpa(mirror.root);
+	u64 other = ktdp_entries_to_hpa(table.root);
 
 	set_refused(LEAF_GFN, 1, ktdp_make_leaf(fmt, 1, 0x400, false));
 	set_refused(LARGE_GFN, large, ktdp_make_leaf(fmt, large, 0, true));
@@ -304,7 +274,7 @@ static void test_in_place(void)
 /* Each reserved bit, on a new entry and on one that is there. */
 static void test_rsvd(void)
 {
-	u64 leaf = ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, false);
+	u64 leaf = ktdp_make_leaf(&table.fmt, 1, LEAF_PFN, false);
 	int bit;
 
 	for (bit = 0; bit < 64; bit++) {
@@ -317,6 +287,33 @@ static void test_rsvd(void)
 	}
 }
 
+static void test_in_reach(void)
+{
+	u64 leaf = ktdp_make_leaf(&table.fmt, 1, LEAF_PFN, false);
+
+	set_refused(ktdp_gfn_end(cfg.level) + LEAF_GFN, 1, leaf);
+	set_refused(ktdp_gfn_end(cfg.level) + LEAF_GFN + 1, 1, leaf);
+}
+
+/* Set what is there anew, with the lock of @gfn's region and maybe all, or none. */
+static void set_warns(u64 gfn, int level, raw_spinlock_t *one, bool all, bool want)
+{
+	unsigned int warns = env.warns;
+
+	if (all)
+		raw_spin_lock(&table.all);
+	if (one)
+		raw_spin_lock(one);
+	set_entry(gfn, level, *entry_of(gfn, level));
+	if (one)
+		raw_spin_unlock(one);
+	if (all)
+		raw_spin_unlock(&table.all);
+	if (want != !!(env.warns - warns))
+		env_die("%s: gfn %#llx level %d set, lock %d, all %d: %u warnings",
+			cfg_name(&cfg), gfn, level, !!one, all, env.warns - warns);
+}
+
 static void warned(const char *what, unsigned int *warns)
 {
 	if (env.warns == *warns)
@@ -324,34 +321,29 @@ static void warned(const char *what, unsigned int *warns)
 	*warns = env.warns;
 }
 
-static void test_in_reach(void)
-{
-	u64 leaf = ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, false);
-
-	set_refused(ktdp_gfn_end(cfg.level) + LEAF_GFN, 1, leaf);
-	set_refused(ktdp_gfn_end(cfg.level) + LEAF_GFN + 1, 1, leaf);
-}
-
-/* Without the lock: warned about, each way in, also where nothing is to do. */
+/* Without the right locks: warned about, each way in. */
 static void test_lock(void)
 {
-	struct ktdp_zap zap = { .end = 0 };
+	struct ktdp_region *region = ktdp_table_region(&table, LEAF_GFN);
+	raw_spinlock_t *lock = &region->lock;
+	raw_spinlock_t *other = &ktdp_table_region(&table, LEAF_GFN + 512)->lock;
 	unsigned int warns = env.warns;
-	unsigned long done;
+	int level;
+	u64 *entries;
 
-	ktdp_mirror_map(&mirror, LARGE_GFN, cfg.max_leaf_level, LARGE_PFN,
-			false);
+	ktdp_table_map(&table, LARGE_GFN, cfg.max_leaf_level, LARGE_PFN, false);
 	warned("map", &warns);
-	ktdp_mirror_map_pages(&mirror, LEAF_GFN, NULL, 0, &done);
-	warned("map of a run", &warns);
-	ktdp_mirror_zap(&mirror, 0, 1, &zap);
-	warned("zap", &warns);
-	ktdp_mirror_wrprot(&mirror, 0, 1, &zap);
-	warned("write-protect", &warns);
-	ktdp_mirror_grants(&mirror, LEAF_GFN, KTDP_READ);
-	warned("look", &warns);
-	set_entry(LEAF_GFN, 1, ktdp_make_leaf(&mirror.fmt, 1, LEAF_PFN, true));
-	warned("set", &warns);
+	ktdp_table_window(&table, LEAF_GFN, LEAF_PFN, false, &entries);
+	warned("window", &warns);
+	ktdp_table_set_page(&table, entries, LEAF_GFN, LEAF_PFN, true);
+	warned("page", &warns);
+	for (level = 1; level <= cfg.level; level++) {
+		set_warns(LEAF_GFN, level, NULL, false, true);
+		set_warns(LEAF_GFN, level, other, false, true);
+		set_warns(LEAF_GFN, level, other, true, true);
+		set_warns(LEAF_GFN, level, lock, false, level > 2);
+		set_warns(LEAF_GFN, level, lock, true, false);
+	}
 }
 
 static const struct {
@@ -362,7 +354,6 @@ static const struct {
 	{ "a leaf above the largest level", test_level },
 	{ "a gfn beyond the reach", test_reach },
 	{ "an entry for a gfn beyond the reach", test_in_reach },
-	{ "the third page of a run", test_run_middle },
 	{ "another pfn where a leaf is", test_other_pfn },
 	{ "another pfn or kind in place", test_in_place },
 	{ "reserved bits", test_rsvd },
@@ -378,7 +369,7 @@ int main(void)
 		for (shape = 0; shape < CFG_SHAPES; shape++) {
 			struct cfg use = cfg_get(shape, shape % CFG_PHYS_BITS);
 
-			setup_leaves(&use);
+			setup(&use);
 			tests[i].run();
 			teardown();
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the mirror costs, next to what it is made of, all on the same memory and
+ * What the table costs, next to what the kernel has for it, all on the same memory and
  * in the same run; see insns.h for the clock.
  *
  * Memory is anonymous, in 4K pages, and present in the host throughout: no
@@ -196,9 +196,9 @@ int main(void)
 	insns_show("zap, per page (MADV_DONTNEED of 2M: full - empty)",
 		   zap_cost(PAGE_2M) / (PAGE_2M / PAGE_4K));
 	show_wrprot();
-	ok(fault <= 1.6 * hmm_one, "fault() of a page: %.2f times hmm_range_fault()",
+	ok(fault <= 0.65 * hmm_one, "fault() of a page: %.2f times hmm_range_fault()",
 	   fault / hmm_one);
-	ok(prefault <= 2 * hmm_batch, "prefault: %.2f times hmm_range_fault()",
+	ok(prefault <= 0.9 * hmm_batch, "prefault: %.2f times hmm_range_fault()",
 	   prefault / hmm_batch);
 	kmod_put(kmod, handle);
 	close(tdp);

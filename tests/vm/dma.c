@@ -139,7 +139,7 @@ void told_begin(struct told *told, int dma)
 
 /*
  * The counters name the last invalidation and the sum of all.  One that covers
- * the range by itself is what the mirror promises for a range that is one
+ * the range by itself is what the table promises for a range that is one
  * notice of the host; where the host gives several, at least as much must have
  * been told in sum, and the last must lie in the range.
  */

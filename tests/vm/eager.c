@@ -49,6 +49,6 @@ uint64_t eager_dropped(struct bed *bed)
 {
 	struct kvm_tdp_stats stats = ktdp_stats(bed->tdp);
 
-	return stats.eager_busy + stats.eager_contended + stats.eager_no_pool +
-	       stats.eager_no_room + stats.eager_no_slot + stats.eager_not_ram;
+	return stats.eager_busy + stats.eager_no_pool + stats.eager_no_room +
+	       stats.eager_no_slot + stats.eager_not_ram;
 }

@@ -234,8 +234,9 @@ void kmod_stop(int kmod, int stop, const struct kmod_point *at, pid_t tid)
 {
 	struct ktdp_test_stop arg = {
 		.index = stop, .action = KTDP_TEST_STOP_ARM,
-		.flags = at->at_return ? KTDP_TEST_AT_RETURN : 0,
-		.tid = tid, .skip = at->skip, .after = at->after,
+		.flags = (at->at_return ? KTDP_TEST_AT_RETURN : 0) |
+			 (at->by_us ? KTDP_TEST_BY_US : 0),
+		.tid = tid, .skip = at->skip,
 		.arg_nr = at->arg_nr, .arg = at->arg,
 	};
 	const char *symbol, *next;

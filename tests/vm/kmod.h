@@ -76,8 +76,8 @@ void kmod_free_kvm(struct kmod_kvm_map *map);
 struct kmod_point {
 	const char *symbol;	/* "a|b": the first that there is */
 	bool at_return;
+	bool by_us;		/* only when kvm_tdp calls it, interrupts off or on */
 	unsigned int skip;	/* so many times it passes */
-	unsigned int after;	/* not before it has left stop @after - 1 */
 	unsigned int arg_nr;	/* 0, or that argument, from 1 on, is @arg */
 	uint64_t arg;
 };

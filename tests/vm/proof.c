@@ -18,7 +18,15 @@ const struct kmod_point point_announced = {
 	.symbol = "kvm:kvm_mmu_notifier_invalidate_range_start",
 };
 
-const struct kmod_point point_zapped = {
+const struct kmod_point point_counted = {
+	.symbol = "kvm_tdp:ktdp_kvm_walk_hva_range",
+};
+
+const struct kmod_point point_cleared = {
+	.symbol = "kvm_tdp:ktdp_table_revoke", .at_return = true,
+};
+
+const struct kmod_point point_told = {
 	.symbol = "kvm_tdp:ktdp_kvm_walk_hva_range", .at_return = true,
 };
 
@@ -71,6 +79,7 @@ void proof_open_vm(void (*get)(struct mem *mem, size_t size), size_t size)
 	vm_open(&p.bed.vm);
 	vm_add_vcpu(&p.bed.vm);
 	vm_map(&p.bed.vm, SLOT, GPA, &p.mem);
+	must(pipe(p.kept));
 	p.bed.tdp = -1;
 	p.bed.dma = -1;
 	p.kmod = kmod_open();
@@ -105,6 +114,8 @@ void proof_close(void)
 {
 	check_agrees();
 	ok(ktdp_counts_agree(p.bed.tdp), T("leaves are counted"));
+	close(p.kept[0]);
+	close(p.kept[1]);
 	close(p.kmod);
 	bed_close(&p.bed);
 	mem_free(&p.mem);
@@ -142,46 +153,46 @@ void proof_saw(unsigned int nr)
 		ok(false, T("came by"));
 }
 
-/* A pipe has the page that is given back: it cannot come back as the new one. */
-static void host_keep(int fds[2])
+/*
+ * A pipe has the page that is given back: it cannot come back as the new one, and
+ * stays a page that could be mapped by who does not know.
+ */
+static void host_keep(void)
 {
 	struct iovec page = { p.mem.hva, PAGE_4K };
 
-	must(pipe(fds));
-	must(vmsplice(fds[1], &page, 1, 0));
+	must(vmsplice(p.kept[1], &page, 1, 0));
 }
 
-static void host_fill_new(int fds[2])
+static void host_fill_new(void)
 {
 	mem_fill(p.mem.hva, GPA, PAGE_4K, GEN(2));
-	close(fds[0]);
-	close(fds[1]);
 }
 
 static int host_drop(void)
 {
-	int ret, fds[2];
+	int ret;
 
-	host_keep(fds);
+	host_keep();
 	ret = sys(madvise(p.mem.hva, PAGE_4K, MADV_DONTNEED));
-	host_fill_new(fds);
+	host_fill_new();
 	return ret;
 }
 
 static int host_replace(void)
 {
-	int fds[2];
 	void *hva;
 
-	host_keep(fds);
+	host_keep();
 	hva = mmap(p.mem.hva, PAGE_4K, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-	host_fill_new(fds);
+	host_fill_new();
 	return hva == MAP_FAILED ? -errno : 0;
 }
 
 static int host_unmap(void)
 {
+	host_keep();
 	return sys(munmap(p.mem.hva, PAGE_4K));
 }
 

@@ -3,13 +3,16 @@
 #define TESTS_VM_PROOF_H
 
 /*
- * What the attacks on the retry protocol share: a bed with an importer that
- * keeps a log, actors on CPUs of their own, stops to hold them at, and the
- * changes that the host or the VMM makes meanwhile.
+ * What the attacks on the rule of filling (src/notifier.c) share: a bed with an
+ * importer that keeps a log, actors on CPUs of their own, stops to hold them at, and
+ * the changes that the host or the VMM makes meanwhile.
  *
  * Three CPUs: the test's own, which is never held; the filler's (whoever fills
  * the table); and the host's, which may have to wait for a lock that the filler
  * holds, spinning.
+ *
+ * A filler that is held with interrupts off answers nobody who flushes its TLB: then
+ * the host cannot come to the end of a change, as it cannot on the processor.
  *
  * Boot with nohz=off: from 6.9 on idle CPUs leave their timers to one that is not, the
  * held one, and work that is started by such a timer (of SRCU) would wait there.
@@ -30,6 +33,7 @@ struct proof {
 	struct bed bed;		/* tdp and dma are -1 until proof_attach() */
 	struct mem mem;
 	uint64_t hpa;		/* of its first page, at first */
+	int kept[2];		/* a pipe that has that page when the host drops it */
 	int kmod;
 	int handle;
 	struct actor filler, host, other;
@@ -68,10 +72,14 @@ void proof_watch(struct actor *actor, const struct kmod_point *at);
 void proof_saw(unsigned int nr);
 
 /*
- * Where the host may be held.  Our notifier, which comes first, has emptied the
- * table and not yet told importers.
+ * Where the host may be held.  Our notifier, which comes first, has counted it as
+ * busy, and not yet looked at the slots;
  */
-extern const struct kmod_point point_zapped;
+extern const struct kmod_point point_counted;
+/* has cleared, and not yet told; */
+extern const struct kmod_point point_cleared;
+/* has told the importers. */
+extern const struct kmod_point point_told;
 /* It is through, KVM's is not; nothing has changed yet. */
 extern const struct kmod_point point_announced;
 /* The host's page table has changed. */

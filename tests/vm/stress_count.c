@@ -84,8 +84,8 @@ void count_stats(int tdp)
 	count(FIG_SET, st.entries_set);
 	count(FIG_ZAPPED, st.entries_zapped);
 	count(FIG_EAGER, st.eager_filled);
-	count(FIG_DROPS, st.eager_busy + st.eager_contended + st.eager_no_pool +
-	      st.eager_no_room + st.eager_no_slot + st.eager_not_ram);
+	count(FIG_DROPS, st.eager_busy + st.eager_no_pool + st.eager_no_room +
+	      st.eager_no_slot + st.eager_not_ram);
 	count(FIG_SEEDED, st.seeded);
 }
 

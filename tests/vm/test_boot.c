@@ -25,14 +25,14 @@
 #define THP		"/sys/kernel/mm/transparent_hugepage/"
 
 /**
- * struct tally - KVM's table against the mirror; pages of 4K
+ * struct tally - KVM's table against ours; pages of 4K
  * @pages: that KVM maps: RAM in slots of the VMM
  * @huge: of them, in leaves of 2M and more
  * @skipped: that KVM maps, and nobody else may
- * @missing: not in the mirror
- * @missing_leaves: KVM's leaves that lack a page in the mirror, at least
- * @elsewhere: in the mirror with another host page
- * @read_only: KVM lets the guest write to them, the mirror does not
+ * @missing: not in ours
+ * @missing_leaves: KVM's leaves that lack a page in ours, at least
+ * @elsewhere: in ours with another host page
+ * @read_only: KVM lets the guest write to them, ours does not
  */
 struct tally {
 	uint64_t pages;
@@ -126,8 +126,7 @@ static struct tally take_tally(void)
 
 static uint64_t dropped(const struct kvm_tdp_stats *stats)
 {
-	return stats->eager_busy + stats->eager_contended +
-	       stats->eager_no_pool + stats->eager_no_room +
+	return stats->eager_busy + stats->eager_no_pool + stats->eager_no_room +
 	       stats->eager_no_slot + stats->eager_not_ram;
 }
 
@@ -135,7 +134,7 @@ static void show(const struct tally *tally, const struct kvm_tdp_stats *stats)
 {
 	diag("boot: kvm maps %" PRIu64 " pages (%" PRIu64 " huge), and %" PRIu64 " that are not RAM",
 	     tally->pages, tally->huge, tally->skipped);
-	diag("boot: mirror has %" PRIu64 " of them, missing %" PRIu64 " in %" PRIu64 " leaves",
+	diag("boot: ours has %" PRIu64 " of them, missing %" PRIu64 " in %" PRIu64 " leaves",
 	     tally->pages - tally->missing, tally->missing,
 	     tally->missing_leaves);
 	diag("boot: elsewhere %" PRIu64 ", read-only %" PRIu64,
@@ -143,8 +142,8 @@ static void show(const struct tally *tally, const struct kvm_tdp_stats *stats)
 	diag("boot: seeded %llu, eager filled %llu, present %llu, foreign %llu",
 	     stats->seeded, stats->eager_filled, stats->eager_present,
 	     stats->eager_foreign);
-	diag("boot: dropped %llu busy, %llu contended, %llu no pool",
-	     stats->eager_busy, stats->eager_contended, stats->eager_no_pool);
+	diag("boot: dropped %llu busy, %llu no pool", stats->eager_busy,
+	     stats->eager_no_pool);
 	diag("boot: dropped %llu no room, %llu no slot, %llu not RAM",
 	     stats->eager_no_room, stats->eager_no_slot, stats->eager_not_ram);
 	diag("boot: faults %llu, leaves %llu + %llu + %llu, invalidations %llu",
@@ -168,13 +167,13 @@ static struct tally check_tally(bool thp, uint64_t may_miss)
 	ok(thp ? tally.huge > tally.pages / 2 : !tally.huge,
 	   thp ? "most of it in huge pages" : "none of it in huge pages");
 	ok(below_1_percent(tally.missing, tally.pages),
-	   "less than 1 %% of it is missing in the mirror");
+	   "less than 1 %% of it is missing in ours");
 	ok(tally.missing_leaves <= may_miss,
 	   "what is missing (%" PRIu64 " leaves) was counted (%" PRIu64 ")",
 	   tally.missing_leaves, may_miss);
-	is(tally.elsewhere, 0, "the mirror maps no page elsewhere");
+	is(tally.elsewhere, 0, "ours maps no page elsewhere");
 	ok(below_1_percent(tally.read_only, tally.pages),
-	   "where KVM grants writes, so does the mirror");
+	   "where KVM grants writes, so does ours");
 	is(stats.faults, 0, "nobody has called fault");
 	ok(ktdp_counts_agree(boot.tdp), "leaves are as counted");
 	return tally;

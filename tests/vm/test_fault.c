@@ -198,6 +198,31 @@ static void check_read_only(const char *what)
 	is(dma_check(bed.dma, GPA, LITTLE, GEN(7)), 0, "%s: engine reads", what);
 }
 
+/* That of 2M looks like a driver's in the host's table; GUP knows better. */
+static void test_huge_zero_page(void)
+{
+	uint64_t zero, word = ~0ULL;
+	struct mem mem;
+
+	if (mem_skip_thp("huge zero page"))
+		return;
+	mem_thp(&mem, SIZE);
+	must(madvise(mem.hva, SIZE, MADV_DONTNEED));
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	is(ktdp_prefault(bed.tdp, GPA, PAGE_4K, ACC_R), 0, "read");
+	zero = mem_hpa(mem.hva);
+	is(mem_hpa(mem.hva + PAGE_4K), zero + PAGE_4K, "it is one of 2M");
+	is(ktdp_hpa(bed.tdp, GPA), zero, "mapped");
+	ok(ktdp_grants_none(bed.tdp, GPA, SIZE, ACC_W), "not to be written");
+	is(dma_read(bed.dma, GPA, &word, sizeof(word), 0), 0, "engine reads");
+	is(word, 0, "and finds zero");
+	is(ktdp_prefault(bed.tdp, GPA, PAGE_4K, ACC_W), 0, "write");
+	ok(ktdp_hpa(bed.tdp, GPA) != zero, "to a page of its own");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
 static void test_read_only_slot(void)
 {
 	struct mem mem;
@@ -452,6 +477,7 @@ static const struct tap_case cases[] = {
 	{ "file", test_file },
 	{ "file_data", test_file_data },
 	{ "zero_page", test_zero_page },
+	{ "huge_zero_page", test_huge_zero_page },
 	{ "read_only_slot", test_read_only_slot },
 	{ "read_only_vma", test_read_only_vma },
 	{ "no_memory", test_no_memory },

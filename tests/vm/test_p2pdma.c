@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory of a PCI device among other memory of a slot.  It has struct pages, and
- * HMM finds it like any other; but which devices can reach it depends on the
- * topology of the bus, so no importer gets it.  GUP refuses it as well.
+ * looks like any other in the host's page table; but which devices can reach it
+ * depends on the topology of the bus, so no importer gets it.  GUP refuses it as well.
  *
  * Needs CONFIG_PCI_P2PDMA, and an NVMe disk with a controller memory buffer, which
  * its driver offers to user space.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The proof of the retry protocol, attacked on the way of the seed: what KVM has
+ * The proof of the rule of filling, attacked on the way of the seed: what KVM has
  * mapped is copied when a TDP fd is created (src/seed.c).  The filler creates it,
  * held before and behind the lock under which it copies the page, and in it.
  */
@@ -9,24 +9,29 @@
 
 #include "proof.h"
 
-static const struct kmod_point point_read = {
-	.symbol = "kvm_tdp:ktdp_seed_commit",
-	.arg_nr = 2, .arg = GPA / PAGE_4K,
+#define GFN	(GPA / PAGE_4K)
+#define NR(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* The slot has been looked up; before the lock of the region. */
+static const struct kmod_point point_slot = {
+	.symbol = "kvm_tdp:ktdp_kvm_slot", .at_return = true,
+	.arg_nr = 2, .arg = GFN,
 };
 
-static const struct kmod_point point_written = {
-	.symbol = "kvm_tdp:ktdp_seed_commit", .at_return = true,
-	.arg_nr = 2, .arg = GPA / PAGE_4K,
+/* In it, before the check and before KVM's entries are read.  The argument is the hva. */
+static const struct kmod_point point_locked = {
+	.symbol = "kvm_tdp:ktdp_notifier_is_busy", .arg_nr = 2,
 };
 
-/* Under mirror.lock, and KVM's entry has been read. */
+/* ... and behind it. */
 static const struct kmod_point point_copying = {
-	.symbol = "kvm_tdp:ktdp_mirror_map",
-	.arg_nr = 2, .arg = GPA / PAGE_4K,
+	.symbol = "kvm_tdp:ktdp_fill_run", .arg_nr = 3, .arg = GFN,
 };
 
-static const struct kmod_point point_our_start = {
-	.symbol = "kvm_tdp:ktdp_notifier_start",
+/* The lock has been let go; the next window is looked at. */
+static const struct kmod_point point_written = {
+	.symbol = "kvm_tdp:ktdp_kvm_walk",
+	.arg_nr = 3, .arg = GFN + PAGE_2M / PAGE_4K,
 };
 
 /*
@@ -133,7 +138,7 @@ static void test_during(void)
 static void check_between(const struct change *change)
 {
 	begin(change->name, "between");
-	proof_hold(FILLER, &p.filler, &point_read);
+	proof_hold(FILLER, &p.filler, &point_slot);
 	proof_run_to(FILLER, &p.filler, run_create);
 	is(change->make(), 0, T("the change"));
 	proof_go(FILLER);
@@ -148,11 +153,11 @@ static void test_between(void)
 	for_changes(check_between);
 }
 
-/* Read before, written while the host is at it. */
+/* The host is at it when the lock is taken. */
 static void check_into_at(const struct change *change,
 			  const struct kmod_point *at)
 {
-	proof_hold(FILLER, &p.filler, &point_read);
+	proof_hold(FILLER, &p.filler, &point_slot);
 	proof_hold(HOST, &p.host, at);
 	proof_run_to(FILLER, &p.filler, run_create);
 	proof_run_to(HOST, &p.host, change->make);
@@ -167,10 +172,12 @@ static void check_into_at(const struct change *change,
 
 static void check_into(const struct change *change)
 {
+	begin(change->name, "counted");
+	check_into_at(change, &point_counted);
+	begin(change->name, "cleared");
+	check_into_at(change, &point_cleared);
 	begin(change->name, "announced");
 	check_into_at(change, &point_announced);
-	begin(change->name, "zapped");
-	check_into_at(change, &point_zapped);
 	begin(change->name, "made");
 	check_into_at(change, &point_made);
 	begin(change->name, "half ended");
@@ -182,12 +189,12 @@ static void test_into(void)
 	for_changes(check_into);
 }
 
-/* Announced while the copy is made: the host has to wait, and to zap. */
-static void check_copying(const struct change *change)
+/* The host begins during the hold: it has to wait, and to clear. */
+static void check_hold_at(const struct change *change,
+			  const struct kmod_point *at)
 {
-	begin(change->name, "while copying");
-	proof_hold(FILLER, &p.filler, &point_copying);
-	proof_watch(&p.host, &point_our_start);
+	proof_hold(FILLER, &p.filler, at);
+	proof_watch(&p.host, &point_counted);
 	proof_run_to(FILLER, &p.filler, run_create);
 	actor_begin(&p.host, change->make);
 	proof_saw(1);
@@ -196,13 +203,25 @@ static void check_copying(const struct change *change)
 	is(actor_end(&p.host), 0, T("the change"));
 	proof_adopt(actor_end(&p.filler));
 	check_absent();
+}
+
+static void check_hold(const struct change *change)
+{
+	struct kmod_point locked = point_locked;
+
+	begin(change->name, "in the hold");
+	locked.arg = (uintptr_t)p.mem.hva;
+	check_hold_at(change, &locked);
+	proof_close();
+	begin(change->name, "in the hold, copying");
+	check_hold_at(change, &point_copying);
 	check_rest();
 	proof_close();
 }
 
-static void test_copying(void)
+static void test_hold(void)
 {
-	for_changes(check_copying);
+	for_changes(check_hold);
 }
 
 /* Written, and not yet created. */
@@ -241,7 +260,7 @@ static void test_after(void)
 	for_changes(check_after);
 }
 
-/* The VMM changes the slot: it waits, or the seed starts over. */
+/* The VMM changes the slot: it waits. */
 static const struct slot_change {
 	const char *name;
 	int (*make)(void);
@@ -295,8 +314,8 @@ static void test_slot(void)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(slot_changes) / sizeof(slot_changes[0]); i++) {
-		check_slot(&slot_changes[i], "read", &point_read);
+	for (i = 0; i < NR(slot_changes); i++) {
+		check_slot(&slot_changes[i], "slot", &point_slot);
 		check_slot(&slot_changes[i], "copying", &point_copying);
 		check_slot(&slot_changes[i], "written", &point_written);
 	}
@@ -306,7 +325,7 @@ static void test_slot(void)
 static void check_slot_half(const struct slot_change *change)
 {
 	begin(change->name, "half done");
-	proof_hold(FILLER, &p.filler, &point_read);
+	proof_hold(FILLER, &p.filler, &point_slot);
 	proof_hold(HOST, &p.host, &point_half_flushed);
 	proof_run_to(FILLER, &p.filler, run_create);
 	actor_begin(&p.host, change->make);
@@ -348,7 +367,7 @@ static void check_harvest(const char *how, const struct kmod_point *at)
 
 static void test_harvest(void)
 {
-	check_harvest("read", &point_read);
+	check_harvest("slot", &point_slot);
 	check_harvest("copying", &point_copying);
 	check_harvest("written", &point_written);
 }
@@ -359,7 +378,7 @@ static void test_harvest_half(void)
 	begin("harvest", "half done");
 	actor_begin(&p.filler, run_relog);
 	is(actor_end(&p.filler), 0, T("the guest writes to the log"));
-	proof_hold(FILLER, &p.filler, &point_read);
+	proof_hold(FILLER, &p.filler, &point_slot);
 	proof_hold(HOST, &p.host, &point_half_protected);
 	proof_run_to(FILLER, &p.filler, run_create);
 	proof_run_to(HOST, &p.host, slot_harvest);
@@ -379,7 +398,7 @@ static const struct tap_case cases[] = {
 	{ "during", test_during },
 	{ "between", test_between },
 	{ "into", test_into },
-	{ "copying", test_copying },
+	{ "hold", test_hold },
 	{ "written", test_written },
 	{ "after", test_after },
 	{ "slot", test_slot },

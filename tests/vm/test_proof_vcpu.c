@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The proof of the retry protocol, attacked on the way of a vCPU's fault, which
+ * The proof of the rule of filling, attacked on the way of a vCPU's fault, which
  * is copied into the table as KVM maps it (src/eager.c): the filler is a vCPU
  * that writes to the page, held in KVM's fault handler.
  *
  * All is tried twice: where the vCPU's fault is the first in its 2M, and where
- * it is the second, which is copied by a short cut.
+ * it is the second, for which the region's lock has a cursor to the table.
  */
 #include <stdio.h>
 #include <sys/mman.h>
@@ -20,13 +20,23 @@ static const struct kmod_point point_found = {
 	.symbol = "kvm:__gfn_to_pfn_memslot|kvm:__kvm_faultin_pfn", .at_return = true,
 };
 
-/* In mmu_lock, behind that question: before KVM's entry ... */
+/* In mmu_lock, behind that question: before KVM's entry, and behind it. */
 static const struct kmod_point points_mapping[] = {
 	{ .symbol = "kvm:kvm_tdp_mmu_map" },
 	{ .symbol = "kvm:make_spte" },
+	{ .symbol = "kvm_tdp:ktdp_eager_probe" },
+	{ .symbol = "kvm_tdp:ktdp_eager_copy" },
 };
 
-/* ... and behind it and ours. */
+/* The last of these is under the lock of the region. */
+#define IS_LOCKED(at)	((at) == &points_mapping[3])
+
+/* There as well: it was asked whether the host is at it, the entry is not written. */
+static const struct kmod_point point_copying = {
+	.symbol = "kvm_tdp:ktdp_table_map", .by_us = true,
+};
+
+/* Both entries are written. */
 static const struct kmod_point point_mapped = {
 	.symbol = "kvm:kvm_tdp_mmu_map", .at_return = true,
 };
@@ -204,7 +214,9 @@ static void check_refused(const struct change *change,
 
 static void check_during(const struct change *change)
 {
-	check_ours(change, "zapped", &point_zapped);
+	check_ours(change, "counted", &point_counted);
+	check_ours(change, "cleared", &point_cleared);
+	check_ours(change, "told", &point_told);
 	check_ours(change, "announced to us", &point_announced);
 	begin(change->name, "made");
 	check_refused(change, &point_made);
@@ -217,7 +229,10 @@ static void test_during(void)
 	for_changes(check_during);
 }
 
-/* Announced to us while the vCPU is in mmu_lock, for which KVM's part waits. */
+/*
+ * Announced to us while the vCPU is in mmu_lock, for which KVM's part waits, or in
+ * the lock of the region, for which ours does.
+ */
 static void check_into_at(const struct change *change,
 			  const struct kmod_point *at)
 {
@@ -225,7 +240,7 @@ static void check_into_at(const struct change *change,
 
 	begin(change->name, at->symbol);
 	hold_vcpu(at);
-	proof_watch(&p.host, &point_announced);
+	proof_watch(&p.host, IS_LOCKED(at) ? &point_counted : &point_announced);
 	proof_run_to(FILLER, &p.filler, run_write);
 	actor_begin(&p.host, change->make);
 	proof_saw(1);
@@ -248,6 +263,30 @@ static void check_into(const struct change *change)
 static void test_into(void)
 {
 	for_changes(check_into);
+}
+
+/* It was not counted when the vCPU asked: what is copied has to be cleared. */
+static void check_copying(const struct change *change)
+{
+	int ret;
+
+	begin(change->name, "copying");
+	hold_vcpu(&point_copying);
+	proof_watch(&p.host, &point_counted);
+	proof_run_to(FILLER, &p.filler, run_write);
+	actor_begin(&p.host, change->make);
+	proof_saw(1);
+	ok(actor_is_busy(&p.host, 50), T("the host waits"));
+	proof_go(FILLER);
+	ret = actor_end(&p.filler);
+	is(actor_end(&p.host), 0, T("the change"));
+	check_told();
+	check_not_stale(change, ret);
+}
+
+static void test_copying(void)
+{
+	for_changes(check_copying);
 }
 
 /* The same, when the fault has been copied. */
@@ -361,6 +400,7 @@ static void check_slot_everywhere(const struct slot_change *change)
 	check_slot(change, &point_found);
 	for (i = 0; i < NR(points_mapping); i++)
 		check_slot(change, &points_mapping[i]);
+	check_slot(change, &point_copying);
 	check_slot(change, &point_mapped);
 }
 
@@ -414,12 +454,13 @@ static void check_harvest(const struct kmod_point *at)
 
 static void test_harvest_into(void)
 {
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < 2; i++) {
 		second = i;
-		check_harvest(&points_mapping[0]);
-		check_harvest(&points_mapping[1]);
+		for (j = 0; j < NR(points_mapping); j++)
+			check_harvest(&points_mapping[j]);
+		check_harvest(&point_copying);
 		check_harvest(&point_mapped);
 	}
 }
@@ -449,17 +490,47 @@ static void test_log_first(void)
 	}
 }
 
+/* Somebody else is in the lock of the region: the vCPU waits, and is not left out. */
+static int fill_other(void)
+{
+	return ktdp_prefault(p.bed.tdp, GPA + 4 * PAGE_4K, PAGE_4K, ACC_W);
+}
+
+static void test_contended(void)
+{
+	static const struct kmod_point at = {
+		.symbol = "kvm_tdp:ktdp_notifier_is_busy", .by_us = true,
+	};
+
+	for (int i = 0; i < 2; i++) {
+		second = i;
+		begin("another fill", "in the hold");
+		proof_hold(HOST, &p.host, &at);
+		proof_run_to(HOST, &p.host, fill_other);
+		actor_begin(&p.filler, run_write);
+		ok(actor_is_busy(&p.filler, 100), T("the vCPU waits"));
+		proof_go(HOST);
+		is(actor_end(&p.host), 0, T("the fill"));
+		is(actor_end(&p.filler), 0, T("the vCPU goes on"));
+		check_mapped();
+		is(ktdp_stats(p.bed.tdp).eager_contended, 0, T("contended"));
+		proof_close();
+	}
+}
+
 static const struct tap_case cases[] = {
 	{ "before", test_before },
 	{ "between", test_between },
 	{ "during", test_during },
 	{ "into", test_into },
+	{ "copying", test_copying },
 	{ "copied", test_copied },
 	{ "after", test_after },
 	{ "slot", test_slot },
 	{ "harvest_between", test_harvest_between },
 	{ "harvest_into", test_harvest_into },
 	{ "log_first", test_log_first },
+	{ "contended", test_contended },
 };
 
 int main(int argc, char **argv)

@@ -50,7 +50,8 @@ static void test_during(void)
 	size_t i;
 
 	for (i = 0; i < NR_CHANGES; i++) {
-		check_verify(&changes[i], &point_zapped);
+		check_verify(&changes[i], &point_counted);
+		check_verify(&changes[i], &point_cleared);
 		check_verify(&changes[i], &point_announced);
 		check_verify(&changes[i], &point_made);
 	}

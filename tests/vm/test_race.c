@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "actor.h"
 #include "attempt.h"
 #include "bed.h"
 #include "slow.h"
@@ -17,6 +18,7 @@
 
 #define SIZE	(2 * PAGE_4K)
 #define PATIENCE	ATTEMPT_PATIENCE
+#define LITTLE	(16 * PAGE_4K)
 
 static struct bed bed;
 static struct mem mem;
@@ -285,7 +287,48 @@ static void test_unrelated_churn(void)
 		check_churn();
 }
 
+/* The last fd is closed while the slot goes and comes back with other memory. */
+static void *close_last(void *arg)
+{
+	actor_bind(1);
+	close(*(int *)arg);
+	return NULL;
+}
+
+static void test_last_put(void)
+{
+	struct mem first, second;
+	unsigned int bad = 0;
+	pthread_t thread;
+	int i, tdp;
+
+	actor_bind(0);
+	mem_small(&first, LITTLE);
+	mem_small(&second, LITTLE);
+	vm_open(&bed.vm);
+	vm_add_vcpu(&bed.vm);
+	for (i = 0; i < 60; i++) {
+		vm_map(&bed.vm, 1, GPA, &first);
+		tdp = must(ktdp_create(bed.vm.fd, 0));
+		must(guest_fill(&bed.vm, GPA, LITTLE, GEN(1)));
+		must(-pthread_create(&thread, NULL, close_last, &tdp));
+		usleep(i * 500);
+		vm_unmap(&bed.vm, 1);
+		vm_map(&bed.vm, 1, GPA, &second);
+		must(guest_fill(&bed.vm, GPA, LITTLE, GEN(2)));
+		pthread_join(thread, NULL);
+		bad += !mem_check(second.hva, GPA, LITTLE, GEN(2));
+		vm_unmap(&bed.vm, 1);
+	}
+	/* What went wrong inside is a warning, for which the log is looked through. */
+	is(bad, 0, "the last fd closed, the slot elsewhere: the guest's data");
+	vm_close(&bed.vm);
+	mem_free(&first);
+	mem_free(&second);
+}
+
 static const struct tap_case cases[] = {
+	{ "last_put", test_last_put },
 	{ "undisturbed", test_undisturbed },
 	{ "mmap_meanwhile", test_mmap_meanwhile },
 	{ "page_gone", test_page_gone },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A shadow stack among other memory of a slot: HMM calls its pages writable, for
- * the CPU writes them when a function is called.  No importer may.
+ * A shadow stack among other memory of a slot: the kernel calls its pages writable,
+ * for the CPU writes them when a function is called.  No importer may.
  *
  * Needs CONFIG_X86_USER_SHADOW_STACK and a CPU that has them.  QEMU's does not, so
  * the kernel is told otherwise: setcpuid=519,user_shstk (519: X86_FEATURE_SHSTK,

@@ -118,6 +118,20 @@ static void test_stale(void)
 	end();
 }
 
+/* HMM does not look at memory that may be written and not read; KVM does. */
+static void test_write_only(void)
+{
+	struct kvm_tdp_verify v;
+
+	begin(0);
+	must(mprotect(mem.hva, PAGE_2M, PROT_WRITE));
+	is(ktdp_prefault(bed.tdp, GPA, 2 * PAGE_4K, ACC_W), 0, "two pages");
+	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "verify all");
+	is(ktdp_verify_wrong(&v), 0, "nothing is wrong");
+	is(v.undecided, 2, "but of two pages it is not known");
+	end();
+}
+
 /* The host has nothing where a leaf is. */
 static void test_stale_gone(void)
 {
@@ -324,6 +338,7 @@ static void test_exiting(void)
 static const struct tap_case cases[] = {
 	{ "clean", test_clean },
 	{ "stale", test_stale },
+	{ "write_only", test_write_only },
 	{ "stale_gone", test_stale_gone },
 	{ "excess", test_excess },
 	{ "no_slot", test_no_slot },

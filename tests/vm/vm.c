@@ -233,9 +233,10 @@ int guest_call(struct vm *vm, uint64_t gpa)
 	return guest_do(vm, guest_op_call, gpa, 0, 0, 0);
 }
 
-int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t log)
+int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t stride,
+	       uint64_t log)
 {
-	return guest_do(vm, guest_op_time, gpa, size, guest_gva(log), PAGE_4K);
+	return guest_do(vm, guest_op_time, gpa, size, guest_gva(log), stride);
 }
 
 static void vm_kick(int sig)

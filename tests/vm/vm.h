@@ -83,7 +83,8 @@ int guest_call(struct vm *vm, uint64_t gpa);
 /* Copy what is there to @to. */
 int guest_copy(struct vm *vm, uint64_t gpa, size_t size, uint64_t to);
 /* As guest_touch(), and the TSC ticks that each page took, as words at @log. */
-int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t log);
+int guest_time(struct vm *vm, uint64_t gpa, size_t size, uint64_t stride,
+	       uint64_t log);
 
 /* Enter the guest as its registers say: 0 on HLT, or as above. */
 int vm_run(struct vm *vm);

@@ -241,7 +241,7 @@ struct kvm_tdp_map {
  * @eager_filled: vCPU faults that were copied into the table, each as one leaf
  * @eager_present: vCPU faults for what the table granted already
  * @eager_busy: vCPU faults not copied: the host was invalidating the page
- * @eager_contended: ... the table was locked
+ * @eager_contended: always 0; a fault waits for the lock, which is not held for long
  * @eager_no_pool: ... no table page was in reserve
  * @eager_no_room: ... a leaf or table of another level was in the way
  * @eager_no_slot: ... no memslot of the VM's own, or one being changed
@@ -293,7 +293,8 @@ struct kvm_tdp_stats {
  * @pages: out: pages of 4K in them
  * @retries: out: times that something changed while a page was looked at, and
  *	it was looked at again
- * @undecided: out: pages that changed each time; nothing was found wrong
+ * @undecided: out: pages that changed each time, or that are in memory which the
+ *	VMM may write and not read; nothing was found wrong
  * @stale: out: pages of which the host has another page mapped, or none
  * @excess: out: pages that may be written and must not be: read-only in the
  *	slot or the host, or not in the dirty log of a slot that logs

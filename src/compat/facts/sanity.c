@@ -9,6 +9,9 @@
 #if LINUX_VERSION_CODE < KTDP_LINUX_MIN
 #error "too old"
 #endif
+#ifndef CONFIG_X86_64
+#error "not x86-64"
+#endif
 #if !IS_ENABLED(CONFIG_KVM) || !IS_ENABLED(CONFIG_HMM_MIRROR)
 #error "without KVM or HMM"
 #endif

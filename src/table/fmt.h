@@ -5,12 +5,12 @@
 /*
  * Entries of the table.  The formats differ in what their bits mean, not in
  * their geometry: 512 entries of 64 bits a page, the address in bits 12..51,
- * bit 7 for a leaf above level 1, all zero for not present.  So a format is a
- * set of masks, built once by its header (fmt_ept.h, fmt_npt.h), and all code
- * here is pure.
+ * bit 7 for a leaf above level 1, bit 0 for present.  So a format is a set of
+ * masks, built once by its header (fmt_ept.h, fmt_npt.h; fmt_host.h for the table
+ * that is only read), and all code here is pure.
  *
- * Read and execute are granted by every present entry; what comes and goes is
- * write.
+ * In our own table what is not present is all zero, read and execute are granted
+ * by every present entry, and what comes and goes is write.
  */
 
 #include "env.h"
@@ -22,6 +22,7 @@
 #define KTDP_MAX_LEVEL		5
 
 #define KTDP_ENTRIES		512
+#define KTDP_ENTRY_PRESENT	BIT_ULL(0)
 #define KTDP_ENTRY_HUGE		BIT_ULL(7)
 #define KTDP_ENTRY_BIT11	BIT_ULL(11)	/* reserved by contract */
 
@@ -39,11 +40,13 @@ enum ktdp_entry_kind {
 struct ktdp_fmt {
 	u32 type;		/* enum kvm_exported_tdp_type */
 	int level;		/* of the root: 4 or 5 */
+	u64 gfn_end;		/* first gfn beyond the reach */
 	int max_leaf_level;
 	u64 addr;		/* address bits, without an encryption bit */
 	u64 table;		/* set in every table entry */
 	u64 leaf;		/* set in every leaf */
 	u64 leaf_writable;	/* set in every writable leaf */
+	u64 read;		/* all set where reads are allowed */
 	u64 write;		/* write permission, leaf and table */
 	u64 dirty;		/* goes with write in a leaf */
 	u64 exec;		/* set where execution is allowed */
@@ -67,7 +70,7 @@ static inline unsigned int ktdp_level_index(u64 gfn, int level)
 	return (gfn >> (9 * (level - 1))) & (KTDP_ENTRIES - 1);
 }
 
-/* First gfn behind the reach of a table with its root at @level. */
+/* First gfn beyond the reach of a table with its root at @level. */
 static inline u64 ktdp_gfn_end(int level)
 {
 	return ktdp_level_pages(level + 1);
@@ -80,12 +83,12 @@ static inline u64 ktdp_gfn_end(int level)
  */
 static inline bool ktdp_fmt_reaches(const struct ktdp_fmt *fmt, u64 gfn)
 {
-	return gfn < ktdp_gfn_end(fmt->level);
+	return gfn < fmt->gfn_end;
 }
 
 static inline enum ktdp_entry_kind ktdp_entry_kind(u64 entry, int level)
 {
-	if (!entry)
+	if (!(entry & KTDP_ENTRY_PRESENT))
 		return KTDP_ENTRY_EMPTY;
 	if (level == KTDP_LEVEL_4K || (entry & KTDP_ENTRY_HUGE))
 		return KTDP_ENTRY_LEAF;
@@ -116,8 +119,10 @@ static inline u64 ktdp_entry_pfn(const struct ktdp_fmt *fmt, u64 entry)
 static inline unsigned int ktdp_path_access(const struct ktdp_fmt *fmt, u64 all,
 					    u64 any)
 {
-	unsigned int access = KTDP_READ;
+	unsigned int access = 0;
 
+	if ((all & fmt->read) == fmt->read)
+		access |= KTDP_READ;
 	if (all & fmt->write)
 		access |= KTDP_WRITE;
 	if ((all & fmt->exec) == fmt->exec && !(any & fmt->noexec))

@@ -22,11 +22,13 @@ static inline void ktdp_fmt_ept_init(struct ktdp_fmt *fmt, u32 type, int level,
 	*fmt = (struct ktdp_fmt) {
 		.type = type,
 		.level = level,
+		.gfn_end = ktdp_gfn_end(level),
 		.max_leaf_level = max_leaf_level,
 		.addr = GENMASK_ULL(phys_bits - 1, 12),
 		.table = KTDP_EPT_READ | KTDP_EPT_EXEC | KTDP_EPT_ACCESSED,
 		.leaf = KTDP_EPT_READ | KTDP_EPT_EXEC | KTDP_EPT_ACCESSED |
 			KTDP_EPT_MT_WB | KTDP_EPT_IPAT,
+		.read = KTDP_EPT_READ,
 		.write = KTDP_EPT_WRITE,
 		.dirty = KTDP_EPT_DIRTY,
 		.exec = KTDP_EPT_EXEC,

@@ -3,18 +3,19 @@
 #define _KTDP_ENV_H
 
 /*
- * What the pure code (fmt*.h, walk.h, mirror.c) needs from its surroundings:
+ * What the pure code (fmt*.h, walk.h, table.c) needs from its surroundings:
  * the kernel, or a user-space program that tests it.
  */
 
 #ifdef __KERNEL__
 
+#include <linux/atomic.h>
 #include <linux/bits.h>
+#include <linux/cache.h>
 #include <linux/bug.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
-#include <linux/llist.h>
 #include <linux/lockdep.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -24,24 +25,23 @@
 #include <linux/types.h>
 #include <asm/io.h>
 
-#include "trace.h"
+#include "../trace.h"
 
-struct ktdp_table;
-
-/* The page of a table points back to its struct. */
 static inline u64 *ktdp_hpa_to_entries(u64 hpa)
 {
 	return phys_to_virt(hpa);
 }
 
-static inline struct ktdp_table *ktdp_hpa_to_table(u64 hpa)
+static inline u64 ktdp_entries_to_hpa(const u64 *entries)
 {
-	return (struct ktdp_table *)page_private(pfn_to_page(PHYS_PFN(hpa)));
+	return virt_to_phys((void *)entries);
 }
 
-/* pool.c */
-u64 ktdp_table_hpa(const struct ktdp_table *table);
-void ktdp_table_free(struct ktdp_table *table);
+/* A word that goes with the page of a table, and is not one of its entries. */
+static inline unsigned long *ktdp_page_link(u64 hpa)
+{
+	return &pfn_to_page(PHYS_PFN(hpa))->private;
+}
 
 #else
 

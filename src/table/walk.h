@@ -5,14 +5,15 @@
 #include "fmt.h"
 
 /*
- * A walk from the root for one gfn, without the mirror's lock: table pages are
+ * A walk from the root for one gfn, without a lock: table pages are
  * freed an RCU grace period after they were unlinked, so an RCU read section
  * (or the lock) is enough.  What it finds was true at some instant.
  */
 struct ktdp_walk {
 	u64 gfn;
 	int level;		/* where the walk ended */
-	u64 entry;		/* what it found there: a leaf, or 0 */
+	u64 entry;		/* what it found there: a leaf, or what is not present */
+	const u64 *entryp;	/* where that stands; NULL: beyond the table's reach */
 	unsigned int access;	/* granted by all levels together, 0 if no leaf */
 };
 
@@ -26,8 +27,9 @@ static inline u64 ktdp_walk_next(const struct ktdp_walk *walk)
 static inline u64 ktdp_walk_pfn(const struct ktdp_fmt *fmt,
 				const struct ktdp_walk *walk)
 {
-	return ktdp_entry_pfn(fmt, walk->entry) +
-	       (walk->gfn & ktdp_level_mask(walk->level));
+	u64 mask = ktdp_level_mask(walk->level);
+
+	return (ktdp_entry_pfn(fmt, walk->entry) & ~mask) + (walk->gfn & mask);
 }
 
 /* Return: whether there is a leaf at @gfn. */
@@ -36,13 +38,15 @@ static inline bool ktdp_walk(const struct ktdp_fmt *fmt, const u64 *entries,
 {
 	int level = fmt->level, shift = 9 * (level - 1);
 	u64 entry, all = ~0ULL, any = 0;
+	bool present;
 
 	if (!ktdp_fmt_reaches(fmt, gfn)) {
 		*walk = (struct ktdp_walk){ .gfn = gfn, .level = level };
 		return false;
 	}
 	for (;;) {
-		entry = READ_ONCE(entries[(gfn >> shift) & (KTDP_ENTRIES - 1)]);
+		walk->entryp = &entries[(gfn >> shift) & (KTDP_ENTRIES - 1)];
+		entry = READ_ONCE(*walk->entryp);
 		all &= entry;
 		any |= entry;
 		if (!ktdp_entry_is_table(entry, level))
@@ -54,8 +58,9 @@ static inline bool ktdp_walk(const struct ktdp_fmt *fmt, const u64 *entries,
 	walk->gfn = gfn;
 	walk->level = level;
 	walk->entry = entry;
-	walk->access = entry ? ktdp_path_access(fmt, all, any) : 0;
-	return entry;
+	present = entry & KTDP_ENTRY_PRESENT;
+	walk->access = present ? ktdp_path_access(fmt, all, any) : 0;
+	return present;
 }
 
 #endif /* _KTDP_WALK_H */

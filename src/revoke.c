@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Taking away: clear, tell the importers, free.  All that is ever taken out of a
+ * table goes this way.
+ *
+ * Who clears counts itself in table.notifying, in the hold of its first clear, and out
+ * again when its callbacks have returned.  Another one that comes later for the same
+ * entries finds nothing to clear, but must not return before the importers know: if
+ * it finds somebody counted after its last hold, it tells them too
+ * (tests/model/telling.pml).
+ */
+
+#include "ktdp.h"
+
+/**
+ * ktdp_revoke() - take access away, and return when every importer knows
+ * @tdp: the exported TDP
+ * @start: first gfn
+ * @end: gfn behind the last one
+ * @write_only: only write access goes, not the leaves
+ *
+ * Importers are told of whole leaves: of those that were cleared here, and, if others
+ * are about to tell of theirs, of the largest there may have been.
+ *
+ * Context: atomic or not, but no interrupt; no lock of ours held.
+ */
+void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, bool write_only)
+{
+	struct ktdp_revoke revoke = { .write_only = write_only };
+	u64 limit = tdp->table.fmt.gfn_end;
+	u64 mask = ktdp_level_mask(tdp->table.fmt.max_leaf_level);
+
+	end = min(end, limit);
+	if (start >= end)
+		return;
+	if (ktdp_table_revoke(&tdp->table, start, end, &revoke)) {
+		start &= ~mask;
+		end = (end + mask) & ~mask;
+	} else if (!revoke.end) {
+		return;
+	}
+	if (revoke.end) {
+		start = min(start, revoke.start);
+		end = max(end, revoke.end);
+	}
+	if (end >= limit)
+		ktdp_importers_invalidate(tdp, 0, -1UL);
+	else
+		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
+					  (end - start) << PAGE_SHIFT);
+	if (!revoke.end)
+		return;
+	/* The callbacks have returned; pairs with ktdp_table_revoke()'s acquire. */
+	smp_mb__before_atomic();
+	atomic_dec(&tdp->table.notifying);
+	ktdp_pool_free_detached(tdp, &revoke.detached);
+}
+
+void ktdp_revoke_all(struct kvm_exported_tdp *tdp)
+{
+	ktdp_revoke(tdp, 0, tdp->table.fmt.gfn_end, false);
+}
