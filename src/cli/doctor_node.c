@@ -83,7 +83,7 @@ static void opened(struct doctor *d, const char *what, const struct stat *st)
 	const struct group *kvm = machine_group("kvm", 0);
 
 	if (!strcmp(d->check, TDP_NODE) && st->st_mode & 0007)
-		found(d, NOTE, "%s: open to all users, see README.md, Trust\nchmod o= %s, and look for the udev rule that does it",
+		found(d, NOTE, "%s: open to all users, see docs/SECURITY.md\nchmod o= %s, and look for the udev rule that does it",
 		      what, TDP_NODE);
 	else if (!kvm || st->st_gid != kvm->gr_gid)
 		found(d, NOTE, "%s: yours, but not the group kvm's\n%sudevadm trigger %s",

@@ -89,7 +89,7 @@ void count_stats(int tdp)
 	count(FIG_SEEDED, st.seeded);
 }
 
-/* As scripts/stress finds it, and as README.md has it. */
+/* As scripts/stress finds it, and as docs/RESULTS.md has it. */
 void table_row(const char *what, uint64_t value)
 {
 	printf("stress: | %-60s | %12llu |\n", what, (unsigned long long)value);
