@@ -14,7 +14,10 @@
  * and put, in this order, at the end.
  *
  * A translation read from the table is good until an invalidate that covers it
- * *returns*.  Register before the first read of the table.
+ * *returns*.  Register before the first read of the table, drop all translations
+ * before unregister_importer (nobody is told afterwards), and read nothing after the
+ * last put, also where that came before the final invalidate: it looks like any
+ * other (tests/model/importer.pml).
  */
 
 #include <linux/types.h>
