@@ -52,9 +52,13 @@ static bool ktdp_kvm_is_function(unsigned long fn, const char *want)
 
 static bool ktdp_kvm_is_vm_file(struct file *file)
 {
-	return file->f_op->release &&
-	       ktdp_kvm_is_function((unsigned long)file->f_op->release,
-				    "kvm_vm_release");
+	static const struct file_operations *vm_ops;	/* found once */
+	const struct file_operations *ops = file->f_op;
+
+	if (!READ_ONCE(vm_ops) && ops->release &&
+	    ktdp_kvm_is_function((unsigned long)ops->release, "kvm_vm_release"))
+		WRITE_ONCE(vm_ops, ops);
+	return ops == READ_ONCE(vm_ops);
 }
 
 /**
