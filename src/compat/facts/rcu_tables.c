@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Page tables of user space are always freed through RCU (6.15), or maybe not. */
 #ifndef KTDP_OTHERWISE
-#include <asm/tlb.h>
+#include <linux/mm.h>
+#include <asm/paravirt.h>
 
 #ifndef CONFIG_MMU_GATHER_RCU_TABLE_FREE
 #error "freed after interrupts to the CPUs that use the mm"
