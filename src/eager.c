@@ -145,7 +145,7 @@ enum ktdp_fill ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 	if (!ktdp_pfn_prepare_any(pfn, writable))
 		return KTDP_FILL_NOT_RAM;
 	result = ktdp_fill_leaf(tdp, slot, gfn, level, pfn, writable);
-	/* What takes more than one entry is left to whoever wants to write. */
+	/* Write access would take more than one entry here: fault() sees to it on demand. */
 	if (result == KTDP_FILL_READ_ONLY_ABOVE)
 		result = ktdp_fill_leaf(tdp, slot, gfn, level, pfn, false);
 	return result;

@@ -4,7 +4,7 @@
 
 #include "kvm.h"
 
-/* What became of vCPUs' faults. */
+/* Outcomes of vCPUs' faults, counted on each CPU. */
 struct ktdp_eager_counts {
 	u64 nr[KTDP_FILL_NR];
 };

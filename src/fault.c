@@ -49,7 +49,7 @@ struct ktdp_fault {
 	/* one attempt */
 	const struct kvm_memory_slot *slot;
 	unsigned long hva;	/* of gfn */
-	bool writable;		/* what the host lets write, importers may */
+	bool writable;		/* the slot, and its log, allow write access */
 	u64 done;		/* pages mapped, or found mapped, from gfn on */
 	int level;		/* of the leaf behind those, if it cannot be mapped */
 	int lock;		/* the level that the lock to be held is for */
@@ -140,7 +140,7 @@ static bool ktdp_fault_is_busy(struct ktdp_fault *f, unsigned long hva,
 	return ktdp_notifier_is_busy(f->tdp, hva, hva + nr * PAGE_SIZE);
 }
 
-/* What one hold of the lock allows. */
+/* One hold of the lock: up to KTDP_HOLD_ENTRIES pages, or one larger leaf. */
 static enum ktdp_fill ktdp_fault_some(struct ktdp_fault *f)
 {
 	const u64 write = f->write ? KTDP_HOST_WRITE : 0;

@@ -9,7 +9,7 @@ struct ktdp_source {
 	u64 look;		/* these bits ... */
 	u64 want;		/* ... are so */
 	u64 write;		/* write access is granted, and to be copied */
-	bool any_memory;	/* what they map may be anything */
+	bool any_memory;	/* they may map device memory, too */
 };
 
 enum ktdp_fill ktdp_fill_run(struct kvm_exported_tdp *tdp,

@@ -20,7 +20,7 @@ struct ktdp_host {
 	bool locked;	/* mmap_lock is held */
 };
 
-/* What a leaf has. */
+/* A leaf of the host's table, as importers may have it. */
 struct ktdp_host_leaf {
 	u64 pfn;		/* of the page asked for */
 	int level;		/* of the largest leaf that may be made of it */
@@ -79,8 +79,8 @@ static inline unsigned long ktdp_host_room(const struct ktdp_host *host,
  * @hva: host virtual address
  * @walk: is set to where the walk ended, and what was there
  *
- * What was found says nothing once interrupts are on again, or before the caller
- * has seen that no invalidation of it is in progress (notifier.c).
+ * The result is void once interrupts are on again, and may be used only if the caller
+ * has seen before that no invalidation of it is in progress (notifier.c).
  *
  * Context: interrupts off, between ktdp_host_lock() and ktdp_host_unlock(), @hva
  * with ktdp_host_room().

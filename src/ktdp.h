@@ -19,6 +19,7 @@
  *	      tdp->table.all (raw)
  *		tdp->table.regions[].lock (raw), ascending if there is more than one
  *		  tdp->table.pool_lock (raw)
+ *	      tdp->detached_lock (raw, alone)
  *
  * No callback runs under a lock of the table's, and under a region's lock interrupts
  * are off where the host's page table is read.  kvm->srcu is not held while a fault
@@ -67,7 +68,7 @@ struct kvm_exported_tdp {
 	struct ktdp_eager_counts __percpu *eager_counts;
 	struct work_struct refill_work;
 
-	raw_spinlock_t detached_lock;	/* innermost */
+	raw_spinlock_t detached_lock;
 	struct ktdp_chain detached;	/* @detached_lock: the importers have been told */
 	struct ktdp_chain counted;	/* @detached_lock: then; all pages of those tables */
 	atomic64_t leaves_detached[KTDP_MAX_LEAF_LEVEL];	/* counted there, ever */

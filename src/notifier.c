@@ -24,8 +24,8 @@
  *
  * The counters are kept by window, so that no fill waits for the invalidation of
  * memory that is not its own: a VMM may unmap something all the time.  A range of
- * many windows is counted in larger ones; one counter for all of those would let
- * whoever unmaps something large now and then keep everybody from filling.
+ * many windows is counted in larger ones; with one counter for all of those, large
+ * unmaps now and then would keep everybody from filling.
  */
 
 #include <linux/sched/mm.h>

@@ -72,12 +72,11 @@ static void ktdp_pool_count_work(struct work_struct *work)
 	struct kvm_exported_tdp *tdp =
 		container_of(work, struct kvm_exported_tdp, count_work);
 	u64 leaves[KTDP_MAX_LEAF_LEVEL] = {};
-	struct ktdp_chain chain;
+	struct ktdp_chain chain = {};
 	int i;
 
 	raw_spin_lock(&tdp->detached_lock);
-	chain = tdp->detached;
-	tdp->detached = (struct ktdp_chain){};
+	ktdp_chain_splice(&chain, &tdp->detached);
 	raw_spin_unlock(&tdp->detached_lock);
 
 	ktdp_chain_flatten(&tdp->table.fmt, &chain, leaves);
@@ -94,13 +93,12 @@ static void ktdp_pool_free_work(struct work_struct *work)
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(work, struct kvm_exported_tdp, free_work);
-	struct ktdp_chain chain;
+	struct ktdp_chain chain = {};
 	unsigned long nr = 0;
 	u64 *entries;
 
 	raw_spin_lock(&tdp->detached_lock);
-	chain = tdp->counted;
-	tdp->counted = (struct ktdp_chain){};
+	ktdp_chain_splice(&chain, &tdp->counted);
 	raw_spin_unlock(&tdp->detached_lock);
 
 	if (chain.first)
