@@ -1,60 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#define _GNU_SOURCE
 #include "doctor.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-bool module_loaded(const char *module)
-{
-	char name[80];
-
-	snprintf(name, sizeof(name), "/sys/module/%s", module);
-	return machine_has(name);
-}
-
-/* "Y" or "N", or as the file has it; "" if there is none. */
-void module_param(const char *module, const char *param, char line[FILE_LINE])
-{
-	char name[120];
-
-	snprintf(name, sizeof(name), "/sys/module/%s/parameters/%s", module,
-		 param);
-	machine_line(name, line);
-}
-
-void found(struct doctor *d, enum verdict state, const char *fmt, ...)
-{
-	static const char * const names[] = {
-		[GOOD] = "ok", [NOTE] = "note", [WRONG] = "wrong",
-		[SKIPPED] = "-",
-	};
-	struct json_object *obj = json_object_new_object();
-	char *text, *todo;
-	va_list args;
-
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) < 0)
-		die("%s", strerror(errno));
-	va_end(args);
-	todo = strchr(text, '\n');
-	if (todo)
-		*todo++ = 0;
-
-	if (!d->array.json)
-		printf("%-5s  %-12s  %s%s%s\n", names[state], d->check, text,
-		       todo ? "; " : "", todo ? todo : "");
-	json_add_str(obj, "check", d->check);
-	json_add_str(obj, "state", state == SKIPPED ? "skipped" : names[state]);
-	json_add_str(obj, "found", text);
-	json_add_str(obj, "todo", todo ? todo : "");
-	json_array_add(&d->array, obj);
-	d->wrong += state == WRONG;
-	free(text);
-}
 
 /* In this order: what is found early is used later. */
 static const struct {
@@ -121,7 +69,7 @@ int cmd_doctor(int argc, char **argv)
 	machine_line("/proc/sys/kernel/osrelease", d.release);
 	snprintf(d.modules, sizeof(d.modules), "/lib/modules/%.255s", d.release);
 	d.vendor = find_vendor();
-	d.loaded = module_loaded("kvm_tdp");
+	d.loaded = machine_module_loaded("kvm_tdp");
 	if (!machine_find_module(d.modules, "kvm_tdp", d.file))
 		*d.file = 0;
 

@@ -2,7 +2,7 @@
 #ifndef KVM_TDP_DOCTOR_H
 #define KVM_TDP_DOCTOR_H
 
-/* What the files of cmd_doctor.c share. */
+/* What the checks of `kvm-tdp doctor` share. */
 
 #include "kvm-tdp.h"
 #include "machine.h"
@@ -40,11 +40,6 @@ struct doctor {
 /* What is found, and in a second line, if there is one, what to do about it. */
 void __attribute__((format(printf, 3, 4)))
 found(struct doctor *d, enum verdict state, const char *fmt, ...);
-
-bool module_loaded(const char *module);
-
-/* "Y" or "N", or as the file has it; "" if there is none. */
-void module_param(const char *module, const char *param, char line[FILE_LINE]);
 
 /* doctor_kernel.c */
 const struct vendor *find_vendor(void);

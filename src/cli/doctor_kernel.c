@@ -78,7 +78,7 @@ const struct vendor *find_vendor(void)
 	const struct vendor *vendor;
 
 	for (vendor = vendors; vendor < VENDORS_END; vendor++)
-		if (module_loaded(vendor->module))
+		if (machine_module_loaded(vendor->module))
 			return vendor;
 	for (vendor = vendors; vendor < VENDORS_END; vendor++)
 		if (cpu_has(vendor->cpu))
@@ -88,14 +88,14 @@ const struct vendor *find_vendor(void)
 
 void check_kvm(struct doctor *d)
 {
-	bool loaded = module_loaded("kvm");
+	bool loaded = machine_module_loaded("kvm");
 
 	/* What is built in has no state of loading. */
 	if (loaded && !machine_has("/sys/module/kvm/initstate"))
 		found(d, WRONG, "KVM is built into the kernel\nboot one that has it as modules (CONFIG_KVM=m)");
 	else if (!d->vendor)
 		found(d, WRONG, "the CPU has neither SVM nor VMX\nswitch it on in the firmware; in a VM, have its hypervisor pass it on");
-	else if (!loaded || !module_loaded(d->vendor->module))
+	else if (!loaded || !machine_module_loaded(d->vendor->module))
 		found(d, WRONG, "%s is not loaded\nmodprobe %s; dmesg tells if it fails",
 		      d->vendor->module, d->vendor->module);
 	else
@@ -109,7 +109,7 @@ void check_tdp(struct doctor *d)
 
 	*value = 0;
 	if (d->vendor)
-		module_param(d->vendor->module, d->vendor->param, value);
+		machine_module_param(d->vendor->module, d->vendor->param, value);
 	if (!*value)
 		found(d, SKIPPED, "KVM's module does not say");
 	else if (*value == 'Y' || *value == '1')

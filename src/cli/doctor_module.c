@@ -35,7 +35,7 @@ void check_lockdown(struct doctor *d)
 	if (end)
 		*end = 0;
 	state = end ? state + 1 : "none";
-	module_param("module", "sig_enforce", enforce);
+	machine_module_param("module", "sig_enforce", enforce);
 
 	d->signed_only = strcmp(state, "none") || *enforce == 'Y';
 	found(d, d->signed_only ? NOTE : GOOD,

@@ -177,3 +177,21 @@ const char *machine_user(uid_t uid)
 	fclose(file);
 	return user ? user->pw_name : NULL;
 }
+
+bool machine_module_loaded(const char *module)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "/sys/module/%s", module);
+	return machine_has(name);
+}
+
+void machine_module_param(const char *module, const char *param,
+			  char line[FILE_LINE])
+{
+	char name[120];
+
+	snprintf(name, sizeof(name), "/sys/module/%s/parameters/%s", module,
+		 param);
+	machine_line(name, line);
+}

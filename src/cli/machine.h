@@ -34,6 +34,12 @@ bool machine_find_module(const char *dir, const char *module,
 /* What modinfo(8) says of the file @path (as machine_find_module() has it). */
 bool module_field(const char *path, const char *field, char line[FILE_LINE]);
 
+bool machine_module_loaded(const char *module);
+
+/* "Y" or "N", or as the file has it; "" if there is none. */
+void machine_module_param(const char *module, const char *param,
+			  char line[FILE_LINE]);
+
 /*
  * Of /etc/group, by name or, without one, by number, and of /etc/passwd; NULL if
  * there is none. Good until the next call.
