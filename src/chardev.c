@@ -7,8 +7,11 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 
+#include "chardev.h"
+#include "export.h"
 #include "ioctl.h"
 #include "kvm.h"
+#include "tdp_fd.h"
 
 static struct kvm_exported_tdp *
 ktdp_chardev_export(const struct kvm_create_tdp_fd *arg)

@@ -53,7 +53,10 @@
 #include "compat/workqueue.h"
 #include "eager.h"
 #include "fill.h"
+#include "notifier.h"
 #include "pfn.h"
+#include "pool.h"
+#include "registry.h"
 
 /* Fewer pages in reserve than this: the worker is sent for more. */
 #define KTDP_EAGER_POOL_LOW	(KTDP_POOL_TARGET * 3 / 4)
@@ -85,7 +88,7 @@ static noinline struct kvm_exported_tdp *ktdp_eager_look_up(void)
 
 	if (vcpu) {
 		as_id = kvm_arch_vcpu_memslots_id(vcpu);
-		tdp = ktdp_export_find_rcu(vcpu->kvm, as_id);
+		tdp = ktdp_registry_find(vcpu->kvm, as_id);
 	}
 	if (!tdp) {
 		this_cpu_inc(ktdp_eager_foreign);

@@ -16,7 +16,7 @@
  *
  * While KVM logs dirty pages in a slot, a page is mapped writable only for a
  * write, as a 4K leaf, and after its bit was set in the log; when the bit is
- * harvested write access goes again (hooks.c).  Both happen under the
+ * harvested write access goes again (slot_hooks.c).  Both happen under the
  * region's lock, so a page that importers can write has its bit set.
  *
  * GUP makes pages present as a vCPU would.  It lets go of mmap_lock where it has to
@@ -30,8 +30,12 @@
 #include <linux/userfaultfd_k.h>
 
 #include "compat/gup.h"
+#include "fault.h"
 #include "fill.h"
 #include "host.h"
+#include "notifier.h"
+#include "pool.h"
+#include "revoke.h"
 #include "table/fmt_host.h"
 
 #define KTDP_RETRY_SPINS	4	/* before the first pause of a tick */

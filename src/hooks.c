@@ -28,12 +28,11 @@
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/workqueue.h>
+#include <linux/kvm_tdp.h>
 
 #include "compat/ftrace.h"
 #include "compat/workqueue.h"
-#include "eager.h"
 #include "hooks.h"
-#include "kvm.h"
 
 static bool ktdp_eager = true;
 module_param_named(eager, ktdp_eager, bool, 0644);
@@ -53,6 +52,7 @@ static unsigned long unused_since;	/* jiffies */
 static bool functions_armed;		/* or may be, for ftrace is dead */
 static u32 eager_state;			/* KVM_TDP_EAGER_* */
 
+static const struct ktdp_hook_handlers *handlers __ro_after_init;
 static struct tracepoint *set_spte;	/* NULL: this KVM has none */
 static bool ftrace_dead;
 bool ktdp_hooks_lost __read_mostly;
@@ -73,67 +73,6 @@ static const char *const function_names[NR_FUNCTIONS] __initconst = {
 
 /* The addresses of ftrace's records of them, which it calls the hook with. */
 static unsigned long function_ips[NR_FUNCTIONS] __ro_after_init;
-
-/*
- * kvm_arch_flush_shadow_memslot(kvm, slot): the slot is invalid, all SRCU
- * readers that saw it valid are gone, and so are their commits.  When this
- * returns nothing of it is mapped; KVM removes or moves the slot afterwards.
- */
-static void flush_slot(struct kvm *kvm, const struct kvm_memory_slot *slot)
-{
-	struct kvm_exported_tdp *tdp;
-
-	rcu_read_lock();
-	tdp = ktdp_export_find_rcu(kvm, slot->as_id);
-	if (tdp) {
-		atomic64_inc(&tdp->stat.slot_zaps);
-		ktdp_revoke(tdp, slot->base_gfn,
-			    slot->base_gfn + slot->npages, false);
-	}
-	rcu_read_unlock();
-}
-
-static void write_protect(struct kvm *kvm, u32 as_id, u64 start, u64 end)
-{
-	struct kvm_exported_tdp *tdp;
-
-	rcu_read_lock();
-	tdp = ktdp_export_find_rcu(kvm, as_id);
-	if (tdp)
-		ktdp_revoke(tdp, start, end, true);
-	rcu_read_unlock();
-}
-
-/*
- * kvm_arch_commit_memory_region(kvm, old, new, change): the new flags are in
- * force for all SRCU readers.  If dirty logging is on now, no page is writable
- * that is not in the log.
- */
-static void commit_region(struct kvm *kvm, const struct kvm_memory_slot *new,
-			  enum kvm_mr_change change)
-{
-	if (change == KVM_MR_FLAGS_ONLY && (new->flags & KVM_MEM_LOG_DIRTY_PAGES))
-		write_protect(kvm, new->as_id, new->base_gfn,
-			      new->base_gfn + new->npages);
-}
-
-/*
- * kvm_arch_mmu_enable_log_dirty_pt_masked(kvm, slot, gfn_offset, mask): the
- * bits of the mask have been taken out of the log.  What was written up to the
- * return of this is in the harvest; what is written later has to be logged
- * anew.  Pages between two of the mask may lose write access for nothing.
- *
- * KVM's mmu_lock is held.
- */
-static void log_harvested(struct kvm *kvm, const struct kvm_memory_slot *slot,
-			  u64 gfn_offset, unsigned long mask)
-{
-	u64 gfn = slot->base_gfn + gfn_offset;
-
-	if (mask)
-		write_protect(kvm, slot->as_id, gfn + __ffs(mask),
-			      gfn + __fls(mask) + 1);
-}
 
 /*
  * Cannot be, for ftrace filters by function_ips.  If it is, one of the three may
@@ -158,11 +97,11 @@ static void ktdp_hook_called(unsigned long ip, unsigned long parent_ip,
 	unsigned long fourth = ftrace_regs_get_argument(fregs, 3);
 
 	if (ip == function_ips[FLUSH_SLOT])
-		flush_slot(kvm, (void *)second);
+		handlers->slot_flushed(kvm, (void *)second);
 	else if (ip == function_ips[COMMIT_REGION])
-		commit_region(kvm, (void *)third, fourth);
+		handlers->slot_committed(kvm, (void *)third, fourth);
 	else if (ip == function_ips[LOG_HARVESTED])
-		log_harvested(kvm, (void *)second, third, fourth);
+		handlers->log_harvested(kvm, (void *)second, third, fourth);
 	else
 		unknown_called(ip);
 }
@@ -211,7 +150,7 @@ static bool ftrace_is_dead(void)
 static void disarm_eager(void)
 {
 	if (eager_state == KVM_TDP_EAGER_ON)
-		WARN_ON_ONCE(tracepoint_probe_unregister(set_spte, ktdp_eager_probe,
+		WARN_ON_ONCE(tracepoint_probe_unregister(set_spte, handlers->spte_set,
 							 NULL));
 	WRITE_ONCE(eager_state, KVM_TDP_EAGER_OFF);
 }
@@ -228,7 +167,7 @@ static int arm_eager(void)
 	if (eager_state == KVM_TDP_EAGER_ON)
 		return 0;
 	if (set_spte)
-		ret = tracepoint_probe_register(set_spte, ktdp_eager_probe, NULL);
+		ret = tracepoint_probe_register(set_spte, handlers->spte_set, NULL);
 	eager_state = ret ? KVM_TDP_EAGER_NONE : KVM_TDP_EAGER_ON;
 	return ret == -ENOMEM ? ret : 0;
 }
@@ -274,7 +213,7 @@ static void watch(struct work_struct *work)
 	bool lost = ktdp_hooks_look();
 
 	if (lost)
-		ktdp_exports_stop();
+		handlers->lost();
 	mutex_lock(&ktdp_hooks_lock);
 	if (lost || (!users && time_after_eq(jiffies, unused_since + LINGER)))
 		disarm();
@@ -382,11 +321,12 @@ static int __init find_function(unsigned int nr)
 }
 
 /* Find every function and tracepoint, arm none. */
-int __init ktdp_hooks_init(void)
+int __init ktdp_hooks_init(const struct ktdp_hook_handlers *called)
 {
 	unsigned int nr;
 	int ret;
 
+	handlers = called;
 	ret = find_tracepoint();
 	for (nr = 0; nr < NR_FUNCTIONS && !ret; nr++)
 		ret = find_function(nr);

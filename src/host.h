@@ -10,8 +10,8 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 
-#include "ktdp.h"
 #include "pfn.h"
+#include "tdp.h"
 
 /* A caller's hold on the mm, and, if that takes it, on its tables. */
 struct ktdp_host {

@@ -9,7 +9,7 @@
 #include <linux/rculist.h>
 #include <linux/slab.h>
 
-#include "ktdp.h"
+#include "importer.h"
 
 struct ktdp_importer {
 	struct list_head node;		/* importers_lock; readers: SRCU */
@@ -68,9 +68,6 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 	 * that sees the importer, or the importer sees the entry cleared.
 	 */
 	smp_mb();
-	/* What memory pressure took while nobody was there. */
-	if (xchg(&tdp->shrunk, false))
-		ktdp_seed(tdp);
 	return 0;
 }
 

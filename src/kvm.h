@@ -2,7 +2,7 @@
 #ifndef _KTDP_KVM_H
 #define _KTDP_KVM_H
 
-#include "ktdp.h"
+#include "tdp.h"
 
 /*
  * Memslots.  One that was looked up stays as it is, and so does its bitmap, until the

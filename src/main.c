@@ -8,19 +8,31 @@
 
 #include <linux/module.h>
 
+#include "chardev.h"
+#include "eager.h"
+#include "export.h"
 #include "hooks.h"
 #include "host.h"
-#include "ktdp.h"
+#include "shrink.h"
+#include "slot_hooks.h"
 
 #define CREATE_TRACE_POINTS
 #include "trace.h"
+
+static const struct ktdp_hook_handlers ktdp_handlers = {
+	.slot_flushed = ktdp_slot_flushed,
+	.slot_committed = ktdp_slot_committed,
+	.log_harvested = ktdp_log_harvested,
+	.spte_set = ktdp_eager_probe,
+	.lost = ktdp_exports_stop,
+};
 
 static int __init ktdp_init(void)
 {
 	int ret;
 
 	ktdp_host_init();
-	ret = ktdp_hooks_init();
+	ret = ktdp_hooks_init(&ktdp_handlers);
 	if (ret)
 		return ret;
 	ret = ktdp_shrink_init();

@@ -32,6 +32,8 @@
 #include <linux/sched/signal.h>
 
 #include "kvm.h"
+#include "notifier.h"
+#include "revoke.h"
 
 /*
  * One counter: in the low half invalidations in progress, in the high half those that

@@ -9,7 +9,7 @@
 #include <linux/sched/mm.h>
 
 #include "compat/workqueue.h"
-#include "ktdp.h"
+#include "pool.h"
 
 /*
  * Fail the fault rather than invoke the OOM killer, which would likely pick the VM:
@@ -87,6 +87,41 @@ static void ktdp_pool_count_work(struct work_struct *work)
 	ktdp_chain_splice(&tdp->counted, &chain);
 	raw_spin_unlock(&tdp->detached_lock);
 	queue_work(system_dfl_wq, &tdp->free_work);
+}
+
+/**
+ * ktdp_pool_count_leaves() - count leaves
+ * @tdp: the exported TDP
+ * @leaves: is set to how many there are, by level
+ * @cleared: is set to how many there were and are no more
+ *
+ * Those of tables that were unlinked as a whole are counted by a worker, which is
+ * waited for.  No lock is taken, lest vCPUs wait: if the table is being changed, the
+ * numbers need not fit together.
+ *
+ * Context: process context, may sleep.
+ */
+void ktdp_pool_count_leaves(struct kvm_exported_tdp *tdp, u64 *leaves,
+			    u64 *cleared)
+{
+	struct ktdp_region *region;
+	u64 detached;
+	int i;
+
+	flush_work(&tdp->count_work);
+	memset(leaves, 0, KTDP_MAX_LEAF_LEVEL * sizeof(*leaves));
+	*cleared = 0;
+	for (region = tdp->table.regions;
+	     region < tdp->table.regions + KTDP_REGIONS; region++) {
+		for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
+			leaves[i] += READ_ONCE(region->leaves[i]);
+		*cleared += READ_ONCE(region->cleared);
+	}
+	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++) {
+		detached = atomic64_read(&tdp->leaves_detached[i]);
+		leaves[i] -= detached;
+		*cleared += detached;
+	}
 }
 
 static void ktdp_pool_free_work(struct work_struct *work)

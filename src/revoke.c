@@ -10,7 +10,9 @@
  * (tests/model/telling.pml).
  */
 
-#include "ktdp.h"
+#include "importer.h"
+#include "pool.h"
+#include "revoke.h"
 
 /**
  * ktdp_revoke() - take access away, and return when every importer knows

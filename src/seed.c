@@ -30,6 +30,9 @@
 
 #include "eager.h"
 #include "fill.h"
+#include "notifier.h"
+#include "pool.h"
+#include "seed.h"
 
 /* For one look at KVM's root: steps, and pages in reserve, one for a window. */
 #define KTDP_SEED_STEPS	512

@@ -7,7 +7,10 @@
  */
 
 #include "compat/shrinker.h"
-#include "ktdp.h"
+#include "pool.h"
+#include "registry.h"
+#include "revoke.h"
+#include "shrink.h"
 
 static bool ktdp_shrink_is_idle(const struct kvm_exported_tdp *tdp)
 {
@@ -51,13 +54,13 @@ static unsigned long ktdp_shrink_one(struct kvm_exported_tdp *tdp,
 static unsigned long ktdp_shrink_count(struct shrinker *shrinker,
 				       struct shrink_control *sc)
 {
-	return ktdp_exports_try_each(ktdp_shrink_count_one, ULONG_MAX);
+	return ktdp_registry_try_each(ktdp_shrink_count_one, ULONG_MAX);
 }
 
 static unsigned long ktdp_shrink_scan(struct shrinker *shrinker,
 				      struct shrink_control *sc)
 {
-	return ktdp_exports_try_each(ktdp_shrink_one, sc->nr_to_scan) ?:
+	return ktdp_registry_try_each(ktdp_shrink_one, sc->nr_to_scan) ?:
 	       SHRINK_STOP;
 }
 

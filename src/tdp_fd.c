@@ -10,16 +10,28 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "export.h"
+#include "fault.h"
 #include "hooks.h"
+#include "importer.h"
 #include "ioctl.h"
-#include "ktdp.h"
+#include "look/map.h"
+#include "look/verify.h"
+#include "seed.h"
+#include "tdp_fd.h"
 
 static int ktdp_op_register(struct kvm_tdp_fd *tdp_fd,
 			    struct kvm_tdp_importer_ops *ops, void *data)
 {
+	int ret;
+
 	if (!tdp_fd || !tdp_fd->priv || !ops || !ops->invalidate)
 		return -EINVAL;
-	return ktdp_importer_register(tdp_fd, ops, data);
+	ret = ktdp_importer_register(tdp_fd, ops, data);
+	/* What memory pressure took while nobody was there. */
+	if (!ret && xchg(&tdp_fd->priv->shrunk, false))
+		ktdp_seed(tdp_fd->priv);
+	return ret;
 }
 
 static void ktdp_op_unregister(struct kvm_tdp_fd *tdp_fd,

@@ -28,7 +28,7 @@
 #define KTDP_NO_WINDOW		(~0ULL)
 
 struct ktdp_region {
-	raw_spinlock_t lock;	/* see the lock order in ktdp.h */
+	raw_spinlock_t lock;	/* see the lock order in ../tdp.h */
 	u64 *cursor;		/* @lock: a table at level 1; all above it grant write */
 	u64 window;		/* @lock: whose that is, or KTDP_NO_WINDOW */
 	/* @lock; read without it for statistics */

@@ -3,71 +3,30 @@
  * Exported TDPs: one per (VM, address space), found or created, shared by all
  * TDP fds of that pair, gone with the last of them.
  *
- * A TDP is on the list, and its notifier and the hooks are armed, before any
+ * A TDP is registered, and its notifier and the hooks are armed, before any
  * fault can fill it, and until nothing can any more.
  */
 
-#include <linux/hashtable.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "eager.h"
+#include "export.h"
 #include "hooks.h"
+#include "importer.h"
 #include "kvm.h"
-
-static DEFINE_MUTEX(ktdp_exports_lock);
-static DEFINE_HASHTABLE(ktdp_exports, 6);	/* ktdp_exports_lock; readers: RCU */
-
-/* Context: RCU read section, or ktdp_exports_lock held. */
-struct kvm_exported_tdp *ktdp_export_find_rcu(struct kvm *kvm, u32 as_id)
-{
-	struct kvm_exported_tdp *tdp;
-
-	hash_for_each_possible_rcu(ktdp_exports, tdp, node, (unsigned long)kvm,
-				   lockdep_is_held(&ktdp_exports_lock)) {
-		if (tdp->kvm == kvm && tdp->as_id == as_id)
-			return tdp;
-	}
-	return NULL;
-}
-
-/**
- * ktdp_exports_try_each() - call a function for all exported TDPs
- * @fn: returns how much it found or did, and is told how much is left to do
- * @nr: stop when that much is done
- *
- * Context: any that may take a mutex if it is free, reclaim too.
- * Return: the sum; 0 if the list is being changed.
- */
-unsigned long ktdp_exports_try_each(ktdp_export_fn fn, unsigned long nr)
-{
-	struct kvm_exported_tdp *tdp;
-	unsigned long done = 0;
-	int i;
-
-	if (!mutex_trylock(&ktdp_exports_lock))
-		return 0;
-	hash_for_each(ktdp_exports, i, tdp, node) {
-		if (done < nr)
-			done += fn(tdp, nr - done);
-	}
-	mutex_unlock(&ktdp_exports_lock);
-	return done;
-}
+#include "notifier.h"
+#include "pool.h"
+#include "registry.h"
+#include "seed.h"
 
 /*
  * ktdp_hooks_lost has been set: nothing is mapped any more, and nothing will be.
- * No TDP is added to the list after this.
+ * No TDP is registered after this.
  */
 void ktdp_exports_stop(void)
 {
-	struct kvm_exported_tdp *tdp;
-	int i;
-
-	mutex_lock(&ktdp_exports_lock);
-	hash_for_each(ktdp_exports, i, tdp, node)
-		ktdp_notifier_stop(tdp);
-	mutex_unlock(&ktdp_exports_lock);
+	ktdp_registry_each(ktdp_notifier_stop);
 }
 
 static void ktdp_export_init_meta(struct kvm_exported_tdp *tdp)
@@ -185,10 +144,10 @@ static struct kvm_exported_tdp *ktdp_export_share(struct kvm *kvm, u32 as_id)
 {
 	struct kvm_exported_tdp *tdp;
 
-	lockdep_assert_held(&ktdp_exports_lock);
+	lockdep_assert_held(&ktdp_registry_lock);
 	if (READ_ONCE(ktdp_hooks_lost))
 		return ERR_PTR(-ENOTRECOVERABLE);
-	tdp = ktdp_export_find_rcu(kvm, as_id);
+	tdp = ktdp_registry_find(kvm, as_id);
 	if (!tdp)
 		return NULL;
 	/* What exists is of no use to anybody once the mm is gone. */
@@ -217,20 +176,20 @@ struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id)
 	struct kvm_exported_tdp *tdp, *new;
 
 	ktdp_hooks_look();
-	mutex_lock(&ktdp_exports_lock);
+	mutex_lock(&ktdp_registry_lock);
 	tdp = ktdp_export_share(kvm, as_id);
-	mutex_unlock(&ktdp_exports_lock);
+	mutex_unlock(&ktdp_registry_lock);
 	if (tdp)
 		return tdp;
 
 	new = ktdp_export_create(kvm, as_id);
 	if (IS_ERR(new))
 		return new;
-	mutex_lock(&ktdp_exports_lock);
+	mutex_lock(&ktdp_registry_lock);
 	tdp = ktdp_export_share(kvm, as_id);
 	if (!tdp)
-		hash_add_rcu(ktdp_exports, &new->node, (unsigned long)kvm);
-	mutex_unlock(&ktdp_exports_lock);
+		ktdp_registry_add(new);
+	mutex_unlock(&ktdp_registry_lock);
 	if (tdp) {
 		ktdp_export_destroy(new);
 		return tdp;
@@ -242,15 +201,15 @@ struct kvm_exported_tdp *ktdp_export_get(struct kvm *kvm, u32 as_id)
 void ktdp_export_put(struct kvm_exported_tdp *tdp)
 {
 	might_sleep();
-	mutex_lock(&ktdp_exports_lock);
+	mutex_lock(&ktdp_registry_lock);
 	if (--tdp->users) {
-		mutex_unlock(&ktdp_exports_lock);
+		mutex_unlock(&ktdp_registry_lock);
 		return;
 	}
 	/* A vCPU may know it for longer than the hooks find it: nothing is filled then. */
 	ktdp_notifier_stop(tdp);
-	hash_del_rcu(&tdp->node);
-	mutex_unlock(&ktdp_exports_lock);
+	ktdp_registry_del(tdp);
+	mutex_unlock(&ktdp_registry_lock);
 
 	/* Handlers of hooks that found it have returned. */
 	synchronize_rcu();
@@ -258,46 +217,12 @@ void ktdp_export_put(struct kvm_exported_tdp *tdp)
 	ktdp_export_destroy(tdp);
 }
 
-/**
- * ktdp_export_leaves() - count leaves
- * @tdp: the exported TDP
- * @leaves: is set to how many there are, by level
- * @cleared: is set to how many there were and are no more
- *
- * Those of tables that were unlinked as a whole are counted by a worker, which is
- * waited for.  No lock is taken, lest vCPUs wait: if the table is being changed, the
- * numbers need not fit together.
- *
- * Context: process context, may sleep.
- */
-void ktdp_export_leaves(struct kvm_exported_tdp *tdp, u64 *leaves, u64 *cleared)
-{
-	struct ktdp_region *region;
-	u64 detached;
-	int i;
-
-	flush_work(&tdp->count_work);
-	memset(leaves, 0, KTDP_MAX_LEAF_LEVEL * sizeof(*leaves));
-	*cleared = 0;
-	for (region = tdp->table.regions;
-	     region < tdp->table.regions + KTDP_REGIONS; region++) {
-		for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
-			leaves[i] += READ_ONCE(region->leaves[i]);
-		*cleared += READ_ONCE(region->cleared);
-	}
-	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++) {
-		detached = atomic64_read(&tdp->leaves_detached[i]);
-		leaves[i] -= detached;
-		*cleared += detached;
-	}
-}
-
 void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
 {
 	struct ktdp_table *table = &tdp->table;
 	int i;
 
-	ktdp_export_leaves(tdp, st->leaves, &st->entries_zapped);
+	ktdp_pool_count_leaves(tdp, st->leaves, &st->entries_zapped);
 	st->entries_set = st->entries_zapped;
 	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
 		st->entries_set += st->leaves[i];

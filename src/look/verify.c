@@ -22,7 +22,10 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-#include "kvm.h"
+#include "../kvm.h"
+#include "../notifier.h"
+#include "../pool.h"
+#include "verify.h"
 
 #define KTDP_VERIFY_TRIES	32
 #define KTDP_VERIFY_SPINS	8	/* of those, without a pause */
@@ -416,7 +419,7 @@ static void ktdp_verify_counters(struct ktdp_verify *v,
 	struct ktdp_verify_counters now;
 	int i;
 
-	ktdp_export_leaves(v->tdp, now.leaves, &now.cleared);
+	ktdp_pool_count_leaves(v->tdp, now.leaves, &now.cleared);
 	if (memcmp(&now, before, sizeof(now)))
 		return;
 	for (i = 0; i < KTDP_MAX_LEAF_LEVEL; i++)
@@ -461,7 +464,7 @@ int ktdp_verify(struct kvm_exported_tdp *tdp, struct kvm_tdp_verify *arg)
 	v->vcpu = ktdp_verify_vcpu(tdp);
 	if (!mmget_not_zero(ktdp_mm(tdp)))
 		goto out_free;
-	ktdp_export_leaves(tdp, before.leaves, &before.cleared);
+	ktdp_pool_count_leaves(tdp, before.leaves, &before.cleared);
 	ret = ktdp_verify_range(v);
 	if (!ret && whole && !arg->length)
 		ktdp_verify_counters(v, &before);

@@ -8,7 +8,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "ktdp.h"
+#include "map.h"
 
 #define KTDP_MAP_BATCH	128	/* runs copied to the user at once */
 #define KTDP_MAP_STEPS	4096	/* entries looked at in one RCU section */

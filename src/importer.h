@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_IMPORTER_H
+#define _KTDP_IMPORTER_H
+
+#include "tdp.h"
+
+void ktdp_importers_init(struct kvm_exported_tdp *tdp);
+int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
+			   struct kvm_tdp_importer_ops *ops, void *data);
+void ktdp_importer_unregister(struct kvm_tdp_fd *tdp_fd,
+			      struct kvm_tdp_importer_ops *ops);
+void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd);
+void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
+			       unsigned long start, unsigned long size);
+
+#endif /* _KTDP_IMPORTER_H */
