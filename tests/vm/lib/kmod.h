@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "../kmod/ktdp_test.h"
+#include "../../kmod/ktdp_test.h"
 
 #define KMOD_FULL	(~0ULL)		/* size of an invalidate of everything */
 
