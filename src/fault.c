@@ -38,6 +38,10 @@
 #include "revoke.h"
 #include "table/fmt_host.h"
 
+static bool ktdp_fault_around = true;
+module_param_named(fault_around, ktdp_fault_around, bool, 0644);
+MODULE_PARM_DESC(fault_around, "map what the host has behind a page that is asked for, too");
+
 #define KTDP_RETRY_SPINS	4	/* before the first pause of a tick */
 #define KTDP_RETRY_MAX		(KTDP_RETRY_SPINS + HZ)	/* a second of pauses */
 #define KTDP_FAULT_IN_MAX	64
@@ -53,6 +57,7 @@ struct ktdp_fault {
 	/* one attempt */
 	const struct kvm_memory_slot *slot;
 	unsigned long hva;	/* of gfn */
+	unsigned long around;	/* pages that may be mapped along, those wanted included */
 	bool writable;		/* the slot, and its log, allow write access */
 	u64 done;		/* pages mapped, or found mapped, from gfn on */
 	int level;		/* of the leaf behind those, if it cannot be mapped */
@@ -156,7 +161,7 @@ static enum ktdp_fill ktdp_fault_some(struct ktdp_fault *f)
 	};
 	u64 gfn = f->gfn + f->done;
 	unsigned long hva = ktdp_slot_hva(f->slot, gfn);
-	unsigned int nr = min3(f->nr - (unsigned long)f->done,
+	unsigned int nr = min3(f->around - (unsigned long)f->done,
 			       (unsigned long)KTDP_HOLD_ENTRIES,
 			       PTRS_PER_PTE - pte_index(hva));
 	enum ktdp_fill result;
@@ -177,10 +182,24 @@ static enum ktdp_fill ktdp_fault_some(struct ktdp_fault *f)
 	return ktdp_fault_leaf(f, gfn, &walk);
 }
 
+/*
+ * An importer that asks for a page often asks for those behind it next: the rest of the
+ * naturally aligned piece that one hold of the lock is enough for comes along, as far as
+ * the host has it.  Nothing is brought for it, and nothing is entered in the log.
+ */
+static unsigned long ktdp_fault_piece(const struct ktdp_fault *f, bool logged)
+{
+	if (!READ_ONCE(ktdp_fault_around) || (f->write && logged))
+		return f->nr;
+	return max_t(unsigned long, f->nr,
+		     KTDP_HOLD_ENTRIES - f->gfn % KTDP_HOLD_ENTRIES);
+}
+
 /* Look up the slot.  Return: KTDP_FILL_DONE, or why that is the end of it. */
 static enum ktdp_fill ktdp_fault_slot(struct ktdp_fault *f)
 {
 	const struct kvm_memory_slot *slot;
+	unsigned long room;
 	bool logged;
 	int ret;
 
@@ -197,8 +216,10 @@ static enum ktdp_fill ktdp_fault_slot(struct ktdp_fault *f)
 	if (f->write && logged && !ktdp_kvm_can_log(f->tdp))
 		return ktdp_fail(f, -EBUSY);
 	f->writable = !ktdp_slot_is_readonly(slot) && (f->write || !logged);
-	f->nr = min_t(u64, f->nr, slot->base_gfn + slot->npages - f->gfn);
-	f->nr = min(f->nr, ktdp_host_room(&f->host, f->hva));
+	room = min_t(u64, slot->base_gfn + slot->npages - f->gfn,
+		     ktdp_host_room(&f->host, f->hva));
+	f->nr = min(f->nr, room);
+	f->around = min(ktdp_fault_piece(f, logged), room);
 	return f->nr ? KTDP_FILL_DONE : KTDP_FILL_ABSENT;
 }
 

@@ -306,6 +306,8 @@ static void test_nofault(void)
 	check(engine_read(GPA, buf, SIZE, NOFAULT), -ENXIO, 0,
 	      "not mapped");
 	is(dma_stats(eb.dma).faults, 0, "fault was not called");
+	/* None of those behind it is there to come along. */
+	must(madvise(eb.mem.hva + PAGE_4K, SIZE - PAGE_4K, MADV_DONTNEED));
 	is(ktdp_prefault(eb.tdp, GPA, PAGE_4K, ACC_R), 0, "map one page");
 	check(engine_read(GPA + 1, buf, SIZE - 1, NOFAULT), -ENXIO,
 	      PAGE_4K - 1, "up to its end");

@@ -14,6 +14,7 @@
 
 #define GPA	bed_gpa
 #include "bed.h"
+#include "dirty.h"
 #include "sys.h"
 
 #define SIZE	(4 * PAGE_2M)
@@ -467,6 +468,125 @@ static void test_unaligned_dma(void)
 	mem_free(&mem);
 }
 
+/*
+ * Soft-dirty tracking takes write access from the host's entries: who writes next is to
+ * be seen, a device too.
+ */
+static void test_soft_dirty(void)
+{
+	struct mem mem;
+
+	mem_small(&mem, LITTLE);
+	memset(mem.hva, 1, LITTLE);
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	is(ktdp_prefault(bed.tdp, GPA, LITTLE, ACC_W), 0, "write");
+	must(sys_write("/proc/self/clear_refs", "4"));
+	ok(ktdp_grants_none(bed.tdp, GPA, LITTLE, ACC_W), "write access goes");
+	is(ktdp_prefault(bed.tdp, GPA, LITTLE, ACC_R), 0, "read");
+	ok(ktdp_grants_none(bed.tdp, GPA, LITTLE, ACC_W), "it does not come back by that");
+	is(dma_fill(bed.dma, GPA + PAGE_4K, PAGE_4K, GEN(1)), 0, "the engine writes a page");
+	ok(mem_is_soft_dirty(mem.hva + PAGE_4K), "which is seen");
+	ok(!mem_is_soft_dirty(mem.hva + 2 * PAGE_4K), "the next one is clean");
+	is(ktdp_access(bed.tdp, GPA + 2 * PAGE_4K) & ACC_W, 0, "and read-only");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
+#define PIECE		32	/* pages that come along: the rest of so many, aligned */
+#define AROUND		"/sys/module/kvm_tdp/parameters/fault_around"
+
+/* Which of the first pages grant @access: those from @first on, and no other. */
+static void is_mapped(size_t first, size_t nr, unsigned int access, const char *what)
+{
+	size_t page, wrong = 0;
+
+	for (page = 0; page < 2 * PIECE; page++) {
+		bool granted = ktdp_access(bed.tdp, GPA + page * PAGE_4K) & access;
+
+		if (granted != (page >= first && page < first + nr))
+			wrong++;
+	}
+	is(wrong, 0, "%s: pages %zu to %zu alone", what, first, first + nr - 1);
+}
+
+static void fault_page(size_t page, unsigned int access)
+{
+	is(ktdp_prefault(bed.tdp, GPA + page * PAGE_4K, PAGE_4K, access), 0,
+	   "fault of page %zu", page);
+}
+
+/* What is behind a page that is asked for comes along, if the host has it. */
+static void test_around(void)
+{
+	struct mem mem, other;
+	void *gap;
+
+	mem_small(&mem, 2 * PIECE * PAGE_4K);
+	memset(mem.hva, 1, mem.size);
+	gap = mem.hva + 5 * PAGE_4K;
+	must(madvise(gap, PAGE_4K, MADV_DONTNEED));
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	fault_page(1, ACC_R);
+	is_mapped(1, 4, ACC_R | ACC_W, "up to what the host lacks");
+	ok(!mem_is_present(gap), "nothing is brought for it");
+	must(madvise(mem.hva, 6 * PAGE_4K, MADV_DONTNEED));
+	fault_page(6, ACC_W);
+	is_mapped(6, PIECE - 6, ACC_W, "up to the end of the piece");
+	ok(bed_agrees(&bed, GPA, mem.hva, mem.size), "they are the host's pages");
+
+	/* Again, with what must not be written. */
+	must(madvise(mem.hva, mem.size, MADV_DONTNEED));
+	memset(mem.hva, 1, mem.size);
+	must(mprotect(mem.hva + 4 * PAGE_4K, PAGE_4K, PROT_READ));
+	fault_page(0, ACC_W);
+	is_mapped(0, 4, ACC_W, "up to what is read-only");
+	fault_page(4, ACC_R);
+	ok(!(ktdp_access(bed.tdp, GPA + 4 * PAGE_4K) & ACC_W), "which stays so");
+	must(mprotect(mem.hva + 4 * PAGE_4K, PAGE_4K, PROT_READ | PROT_WRITE));
+
+	/* Another slot begins within the piece. */
+	vm_unmap(&bed.vm, 1);
+	mem_small(&other, mem.size);
+	must(vm_slot(&bed.vm, 1, GPA, 8 * PAGE_4K, mem.hva, 0));
+	must(vm_slot(&bed.vm, 2, GPA + 8 * PAGE_4K, PAGE_4K, other.hva, 0));
+	fault_page(2, ACC_W);
+	is_mapped(2, 6, ACC_R, "up to the end of the slot");
+	vm_unmap(&bed.vm, 2);
+	vm_unmap(&bed.vm, 1);
+
+	must(sys_write(AROUND, "0"));
+	vm_map(&bed.vm, 1, GPA, &mem);
+	fault_page(1, ACC_W);
+	is_mapped(1, 1, ACC_R, "switched off");
+	must(sys_write(AROUND, "1"));
+	bed_close(&bed);
+	mem_free(&mem);
+	mem_free(&other);
+}
+
+/* A write that is logged is that of the page it was for. */
+static void test_around_logged(void)
+{
+	struct set got = { 0 };
+	struct mem mem;
+
+	mem_small(&mem, 2 * PIECE * PAGE_4K);
+	memset(mem.hva, 1, mem.size);
+	bed_open(&bed);
+	must(vm_slot(&bed.vm, 1, GPA, mem.size, mem.hva, KVM_MEM_LOG_DIRTY_PAGES));
+	fault_page(3, ACC_W);
+	is_mapped(3, 1, ACC_R | ACC_W, "one page for a write");
+	fault_page(4, ACC_R);
+	is_mapped(3, PIECE - 3, ACC_R, "more for a read");
+	is_mapped(3, 1, ACC_W, "without write access");
+	must(log_get(&bed.vm, 1, got.words));
+	ok(set_is(got, set_of(3, 1)), "the log has the one that was written");
+	bed_close(&bed);
+	mem_free(&mem);
+}
+
 static const struct tap_case cases[] = {
 	{ "anon", test_anon },
 	{ "thp", test_thp },
@@ -488,6 +608,9 @@ static const struct tap_case cases[] = {
 	{ "repeat", test_repeat },
 	{ "concurrent", test_concurrent },
 	{ "unaligned_dma", test_unaligned_dma },
+	{ "soft_dirty", test_soft_dirty },
+	{ "around", test_around },
+	{ "around_logged", test_around_logged },
 };
 
 int main(int argc, char **argv)

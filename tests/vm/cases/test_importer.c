@@ -614,7 +614,8 @@ static void test_storm(void)
 	ok(told[0].well_formed && told[1].well_formed, "callbacks well formed");
 	ok(told[0].nr >= 2 * STORM_TURNS, "one for each page taken away");
 	is(told[0].nr, told[1].nr, "both importers told alike");
-	ok(ktdp_absent(tdp, GPA, SIZE), "nothing is left");
+	/* What is behind them may have come along. */
+	ok(ktdp_absent(tdp, GPA, 16 * PAGE_4K), "none of those pages is left");
 	teardown();
 }
 

@@ -14,6 +14,7 @@
 
 #define PAGEMAP_PRESENT	(1ULL << 63)
 #define PAGEMAP_SWAPPED	(1ULL << 62)
+#define PAGEMAP_SOFT_DIRTY	(1ULL << 55)
 #define PAGEMAP_PFN	((1ULL << 55) - 1)
 
 /* Map at @offset from a 2M boundary (1G for memory that large). */
@@ -232,6 +233,11 @@ bool mem_is_present(const void *hva)
 bool mem_is_swapped(const void *hva)
 {
 	return mem_pagemap(hva) & PAGEMAP_SWAPPED;
+}
+
+bool mem_is_soft_dirty(const void *hva)
+{
+	return mem_pagemap(hva) & PAGEMAP_SOFT_DIRTY;
 }
 
 uint64_t mem_hpa(const void *hva)
