@@ -100,7 +100,7 @@ int sys_hugepages(size_t page, size_t nr)
 	return sys_read_long(path) >= total ? 0 : -ENOMEM;
 }
 
-static void sys_run(const char *command)
+void sys_run(const char *command)
 {
 	int ret = system(command);
 

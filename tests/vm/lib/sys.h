@@ -13,6 +13,9 @@
 int sys_write(const char *path, const char *text);
 long sys_read_long(const char *path);
 
+/* A shell's command; the test ends if it fails. */
+void sys_run(const char *command);
+
 /* Is the running kernel's release @major.@minor or later? */
 bool sys_kernel_from(unsigned int major, unsigned int minor);
 
