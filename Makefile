@@ -104,6 +104,11 @@ bench:
 	scripts/deps test
 	scripts/bench
 
+# NAMES="cost vcpu": parts of the bench.
+profile:
+	scripts/deps test
+	scripts/bench --profile $(NAMES)
+
 # MINUTES, and the SEED of a run to repeat.
 stress:
 	scripts/deps test
@@ -120,4 +125,4 @@ fuzz:
 
 .PHONY: all modules cli install install-cli uninstall dkms-install dkms-uninstall \
 	deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
-	matrix test-dkms demo bench stress stress-debug fuzz
+	matrix test-dkms demo bench profile stress stress-debug fuzz

@@ -107,6 +107,7 @@ boot_once() {
 	emulator=$!
 	watch </dev/null >/dev/null 2>&1 &
 	watcher=$!
+	disown	# its end is nothing to be told of
 	wait $emulator 2>/dev/null || status=$?
 	emulator=''	# its number may be another's now
 	stop_emulator

@@ -13,6 +13,7 @@
 
 #include <asm/msr.h>
 
+#include "marks.h"
 #include "helper.h"
 
 #define PAGES_MAX	65536
@@ -68,6 +69,17 @@ static int bench_hmm(struct bench_run *run, u64 page)
 	return hmm_range_fault(&range);
 }
 
+static int bench_gup_fast(struct bench_run *run, u64 page)
+{
+	struct page *found;
+
+	if (get_user_pages_fast_only(run->bench->hva + page * PAGE_SIZE, 1, FOLL_WRITE,
+				     &found) != 1)
+		return -EFAULT;
+	put_page(found);
+	return 0;
+}
+
 static void bench_loop(struct bench_run *run,
 		       int (*call)(struct bench_run *run, u64 page))
 {
@@ -75,6 +87,7 @@ static void bench_loop(struct bench_run *run,
 	u64 page, begin;
 	int ret;
 
+	profile_on();
 	for (page = 0; page < bench->pages; page += bench->batch) {
 		begin = rdtsc_ordered();
 		ret = call(run, page);
@@ -86,6 +99,7 @@ static void bench_loop(struct bench_run *run,
 			break;
 		cond_resched();
 	}
+	profile_off();
 }
 
 static int compare_ticks(const void *a, const void *b)
@@ -143,6 +157,9 @@ static int bench_do(struct bench_run *run)
 		break;
 	case KTDP_TEST_BENCH_FAULT:
 		bench_loop(run, bench_fault);
+		break;
+	case KTDP_TEST_BENCH_GUP_FAST:
+		bench_loop(run, bench_gup_fast);
 		break;
 	default:
 		return -ERANGE;

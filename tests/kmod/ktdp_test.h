@@ -179,6 +179,7 @@ struct ktdp_test_poke {
 #define KTDP_TEST_BENCH_NOTHING	0	/* what measuring itself costs */
 #define KTDP_TEST_BENCH_HMM	1	/* hmm_range_fault() in steps of @batch */
 #define KTDP_TEST_BENCH_FAULT	2	/* fault() page by page */
+#define KTDP_TEST_BENCH_GUP_FAST	3	/* what others pin with */
 
 /**
  * struct ktdp_test_bench - BENCH: time a call over a run of pages
@@ -186,7 +187,7 @@ struct ktdp_test_poke {
  * @kind: in: KTDP_TEST_BENCH_...
  * @handle: in: FAULT
  * @batch: in: HMM: pages per call; 1 to 512, divides @pages
- * @hva: in: HMM: first page, in the caller's address space
+ * @hva: in: HMM, GUP_FAST: first page, in the caller's address space
  * @gfn: in: FAULT: first page
  * @pages: in: how many; at most 65536
  * @access: in: KTDP_TEST_READ...

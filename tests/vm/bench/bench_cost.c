@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the table costs, next to what the kernel has for it, all on the same memory and
- * in the same run; see insns.h for the clock.
+ * in the same run; see figure.h for the clock.
  *
- * Memory is anonymous, in 4K pages, and present in the host throughout: no
- * figure has a host page fault in it.
+ * Memory is anonymous and present in the host throughout: no figure has a host page
+ * fault in it.
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "insns.h"
+#include "figure.h"
 #include "kmod.h"
 #include "ktdp.h"
 #include "mem.h"
@@ -24,14 +23,21 @@
 #define GPA2	0x180000000UL
 #define SIZE	(16 * PAGE_2M)
 #define PAGES	(SIZE / PAGE_4K)
+#define WINDOWS	(SIZE / PAGE_2M)
+#define REPEATS	8
 
 static struct vm vm;
 static struct mem mem;
 static int tdp, kmod, handle;
-static double per_tick;		/* instructions */
 
-static struct ktdp_test_bench kmod_bench(unsigned int kind, unsigned int batch)
+struct cost {
+	double median, mean;
+};
+
+/* A call of a kind, less what measuring costs. */
+static struct cost calls(const char *name, unsigned int kind, unsigned int batch)
 {
+	struct ktdp_test_bench none = { .batch = 1, .pages = PAGES };
 	struct ktdp_test_bench bench = {
 		.kind = kind,
 		.handle = handle,
@@ -42,168 +48,216 @@ static struct ktdp_test_bench kmod_bench(unsigned int kind, unsigned int batch)
 		.access = KTDP_TEST_READ | KTDP_TEST_WRITE,
 	};
 
+	kmod_do(kmod, KTDP_TEST_BENCH, &none);
+	section_name("measuring", PAGES);
 	kmod_do(kmod, KTDP_TEST_BENCH, &bench);
 	if (bench.ret)
-		bail("benchmark %u: %d", kind, bench.ret);
-	return bench;
+		bail("%s: %d", name, bench.ret);
+	section_name(name, PAGES);
+	return (struct cost) {
+		.median = insns(bench.median - none.median) / batch,
+		.mean = insns((double)bench.total / bench.calls -
+			      (double)none.total / none.calls) / batch,
+	};
 }
 
-/* The median call of a kind, less what measuring costs. */
-static double median(unsigned int kind, unsigned int batch)
+static void fault_around(bool on)
 {
-	struct ktdp_test_bench none = kmod_bench(KTDP_TEST_BENCH_NOTHING, 1);
-	struct ktdp_test_bench bench = kmod_bench(kind, batch);
-
-	return (double)(bench.median - none.median) * per_tick / batch;
+	must(sys_write("/sys/module/kvm_tdp/parameters/fault_around", on ? "1" : "0"));
 }
 
-static double timed_prefault(void)
+static double prefault(const char *name, double units)
 {
-	uint64_t begin = ticks();
+	uint64_t begin = section_begin();
 	int ret = ktdp_prefault(tdp, GPA, SIZE, ACC_W);
 
 	if (ret)
-		bail("prefault: %d", ret);
-	return (ticks() - begin) * per_tick / PAGES;
+		bail("%s: %d", name, ret);
+	return section_end(begin, name, units);
 }
 
-/* The host takes the memory back, in steps. */
-static double timed_dontneed(size_t step)
+/* The host takes the memory back, in steps, and has it again. */
+static double dontneed(const char *name, size_t step)
 {
-	uint64_t begin = ticks();
+	uint64_t begin = section_begin();
+	double cost;
 	size_t off;
 
 	for (off = 0; off < SIZE; off += step)
 		must(madvise(mem.hva + off, step, MADV_DONTNEED));
-	return (ticks() - begin) * per_tick / (SIZE / step);
+	cost = section_end(begin, name, SIZE / step);
+	memset(mem.hva, 1, SIZE);
+	return cost;
 }
 
-/* The same twice, so that the difference is the zap and what goes with it. */
-static double zap_cost(size_t step)
+static void mapped(unsigned int level)
 {
-	double empty, full;
-
-	timed_dontneed(SIZE);
-	memset(mem.hva, 1, SIZE);
-	empty = timed_dontneed(step);
-	memset(mem.hva, 1, SIZE);
-	timed_prefault();
-	full = timed_dontneed(step);
-	if (ktdp_stats(tdp).leaves[0])
-		bail("not all was zapped");
-	return full - empty;
+	if (ktdp_level(tdp, GPA) != level)
+		bail("that is no leaf of level %u", level);
 }
 
-/*
- * Switch the dirty log on for a slot of @size whose first pages, PAGES at most,
- * are mapped writable, or not.
- */
-static double timed_log_on(struct mem *big, size_t size, bool mapped)
+static void export(void)
+{
+	tdp = must(ktdp_create(vm.fd, 0));
+	handle = must(kmod_get(kmod, tdp));
+}
+
+static void unexport(void)
+{
+	kmod_put(kmod, handle);
+	close(tdp);
+}
+
+static void small_pages(void)
+{
+	double hmm = calls("hmm_range_fault(), one page", KTDP_TEST_BENCH_HMM, 1).median;
+	double batch = calls("hmm_range_fault(), 512 pages", KTDP_TEST_BENCH_HMM, 512).median;
+	double gup = calls("GUP-fast, one page", KTDP_TEST_BENCH_GUP_FAST, 1).median;
+	double cost;
+
+	fault_around(false);
+	cost = calls("fault(), one page", KTDP_TEST_BENCH_FAULT, 1).median;
+	report_beside("fault(), one page", cost, "insns", "hmm_range_fault(), one page",
+		      hmm);
+	report_beside("GUP-fast, one page", gup, "insns", "hmm_range_fault(), one page",
+		      hmm);
+	cost = calls("fault(), one page that is mapped", KTDP_TEST_BENCH_FAULT, 1).median;
+	report("fault(), one page that is mapped", cost, "insns");
+	fault_around(true);
+
+	dontneed("all", SIZE);
+	cost = calls("fault(), page after page", KTDP_TEST_BENCH_FAULT, 1).mean;
+	report_beside("fault(), page after page, mean", cost, "insns",
+		      "hmm_range_fault(), one page", hmm);
+	dontneed("all", SIZE);
+	cost = prefault("prefault of 4K pages, a page", PAGES);
+	report_beside("prefault of 4K pages, a page", cost, "insns",
+		      "hmm_range_fault(), 512 pages, a page", batch);
+}
+
+/* Table pages are what the leaves need, and no more. */
+static void table_pages(void)
+{
+	struct kvm_tdp_stats st = ktdp_stats(tdp);
+
+	report_beside("table pages for 32M in 4K pages", st.table_pages, "pages",
+		      "the least there can be", 3 + WINDOWS);
+	report("pages in reserve then", st.pool_pages, "pages");
+}
+
+/* What an export with an engine on it adds to the host's own work. */
+static void taking_back(void)
+{
+	static const struct {
+		const char *name, *peer;
+		size_t step;
+	} steps[] = {
+		{ "what it adds to MADV_DONTNEED of 4K", "MADV_DONTNEED of 4K", PAGE_4K },
+		{ "what it adds to MADV_DONTNEED of 2M", "MADV_DONTNEED of 2M", PAGE_2M },
+	};
+	double alone[2], with;
+	int i, dma;
+
+	for (i = 0; i < 2; i++)
+		alone[i] = dontneed(steps[i].peer, steps[i].step);
+	export();
+	dma = dma_open_on(tdp);
+	for (i = 0; i < 2; i++) {
+		prefault("again", PAGES);
+		mapped(1);
+		with = dontneed(steps[i].name, steps[i].step);
+		if (!ktdp_absent(tdp, GPA, SIZE))
+			bail("not all was zapped");
+		report_beside(steps[i].name, with - alone[i], "insns", steps[i].peer,
+			      alone[i]);
+	}
+	close(dma);
+	unexport();
+}
+
+static void large_pages(void)
+{
+	double cost;
+
+	vm_unmap(&vm, 1);
+	mem_free(&mem);
+	mem_thp(&mem, SIZE);
+	vm_map(&vm, 1, GPA, &mem);
+	export();
+	cost = prefault("prefault of 2M pages, a page", WINDOWS);
+	mapped(2);
+	report("prefault of 2M pages, a page", cost, "insns");
+	unexport();
+}
+
+/* The dirty log of a slot goes on, of which up to PAGES are mapped writable, or none. */
+static double log_on(struct mem *big, size_t size, bool full)
 {
 	size_t part = size < SIZE ? size : SIZE;
-	uint64_t begin, end;
+	uint64_t begin;
+	double cost;
 
 	must(vm_slot(&vm, 2, GPA2, size, big->hva, 0));
-	if (mapped)
+	if (full)
 		must(ktdp_prefault(tdp, GPA2, part, ACC_W));
-	begin = ticks();
+	begin = section_begin();
 	must(vm_slot(&vm, 2, GPA2, size, big->hva, KVM_MEM_LOG_DIRTY_PAGES));
-	end = ticks();
+	cost = section_end(begin, "dirty log on", 1);
 	vm_unmap(&vm, 2);
-	return (end - begin) * per_tick;
+	return cost;
 }
 
-/* The shortest of a few: most of the ioctl is waiting and allocating. */
-static double wrprot_cost(struct mem *big, size_t size)
+/* The shortest of a few: most of what changes a slot is waiting and allocating. */
+static double protect(struct mem *big, size_t size)
 {
 	double full = 1e9, empty = 1e9, cost;
 	int i;
 
-	for (i = 0; i < 8; i++) {
-		cost = timed_log_on(big, size, true);
+	for (i = 0; i < REPEATS; i++) {
+		cost = log_on(big, size, true);
 		full = cost < full ? cost : full;
-		cost = timed_log_on(big, size, false);
+		cost = log_on(big, size, false);
 		empty = cost < empty ? cost : empty;
 	}
 	return full - empty;
 }
 
-static void show_wrprot(void)
+static void slots(void)
 {
 	double small, large;
 	struct mem big;
 
+	export();
 	mem_small(&big, PAGE_1G);
 	memset(big.hva, 1, SIZE);
-	small = wrprot_cost(&big, PAGE_2M);
-	large = wrprot_cost(&big, PAGE_1G);
-	insns_show("write-protect a slot of 2M, 512 pages (log on: full - empty)",
-		   small);
-	insns_show("write-protect a slot of 1G, 8192 pages", large);
+	small = protect(&big, PAGE_2M);
+	large = protect(&big, PAGE_1G);
 	/* Half an instruction for each page more would be too much. */
 	ok(large - small < (SIZE - PAGE_2M) / PAGE_4K / 2,
-	   "write-protecting costs edges, not size");
+	   "write-protecting costs edges, not size: 512 pages %.0f, 8192 %.0f", small, large);
 	mem_free(&big);
+	unexport();
 }
 
-static void setup(void)
+int main(void)
 {
 	vm_open(&vm);
 	mem_small(&mem, SIZE);
 	memset(mem.hva, 1, SIZE);
 	vm_map(&vm, 1, GPA, &mem);
 	kmod = kmod_open();
-	tdp = must(ktdp_create(vm.fd, 0));
-	handle = must(kmod_get(kmod, tdp));
-}
 
-/* Table pages are what the leaves need, and no more. */
-static void show_memory(void)
-{
-	struct kvm_tdp_stats st = ktdp_stats(tdp);
-	uint64_t least = 1 + 1 + 1 + SIZE / PAGE_2M;
+	taking_back();
+	export();
+	small_pages();
+	table_pages();
+	unexport();
+	slots();
+	large_pages();
 
-	printf("bench: %-58s %7llu\n", "table pages for 32 MiB in 4K pages",
-	       (unsigned long long)st.table_pages);
-	printf("bench: %-58s %7llu\n", "  the least possible",
-	       (unsigned long long)least);
-	printf("bench: %-58s %7llu\n", "  in the pool",
-	       (unsigned long long)st.pool_pages);
-	ok(st.table_pages == least, "no more table pages than needed");
-}
-
-int main(void)
-{
-	double fault, hmm_one, hmm_batch, prefault;
-
-	per_tick = insns_per_tick();
-	setup();
-	hmm_one = median(KTDP_TEST_BENCH_HMM, 1);
-	hmm_batch = median(KTDP_TEST_BENCH_HMM, 512);
-	fault = median(KTDP_TEST_BENCH_FAULT, 1);
-	show_memory();
-	timed_dontneed(SIZE);
-	memset(mem.hva, 1, SIZE);
-	prefault = timed_prefault();
-
-	printf("bench: %-58s %9s\n", "", "insns");
-	insns_show("hmm_range_fault(), one page", hmm_one);
-	insns_show("fault(), one page", fault);
-	insns_show("hmm_range_fault(), per page in batches of 512", hmm_batch);
-	insns_show("prefault, per page in windows of 512", prefault);
-	insns_show("zap of one page (MADV_DONTNEED of 4K: full - empty)",
-		   zap_cost(PAGE_4K));
-	insns_show("zap, per page (MADV_DONTNEED of 2M: full - empty)",
-		   zap_cost(PAGE_2M) / (PAGE_2M / PAGE_4K));
-	show_wrprot();
-	ok(fault <= 0.65 * hmm_one, "fault() of a page: %.2f times hmm_range_fault()",
-	   fault / hmm_one);
-	ok(prefault <= 0.9 * hmm_batch, "prefault: %.2f times hmm_range_fault()",
-	   prefault / hmm_batch);
-	kmod_put(kmod, handle);
-	close(tdp);
 	close(kmod);
 	vm_close(&vm);
 	mem_free(&mem);
+	ok(true, "all was measured");
 	return done();
 }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a vCPU's own fault for a 4K page costs, measured by the guest, with this
- * module absent, loaded, and at work; see insns.h for the clock.
+ * module absent, loaded, and at work; see figure.h for the clock.
  *
  * The pages are present in the host.  The median fault is one that found all
  * its tables there; the mean has a share in what one in many faults does, in KVM
  * and here.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "insns.h"
+#include "figure.h"
 #include "ktdp.h"
 #include "mem.h"
 #include "sys.h"
@@ -24,12 +25,27 @@
 #define PAGES	(SIZE / PAGE_4K)
 #define LOG_GPA	0x180000000UL
 #define LOG_SIZE	(PAGES * sizeof(uint64_t))
+#define VCPUS	8
 
 #define EAGER	"/sys/module/kvm_tdp/parameters/eager"
 
-static struct vm vm;
+/* The same VM, each with a vCPU of its own. */
+static struct vm vms[VCPUS];
+static struct vm *const vm = &vms[0];
 static struct mem mem, log_mem;
-static double per_tick;
+
+/* In which order its pages are touched, and by which vCPU. */
+enum order {
+	IN_ORDER,	/* page after page */
+	FAR,		/* each in another 2M than the last one */
+	IN_TURN,	/* each by another vCPU, in another 2M */
+};
+
+static const char *const order_names[] = {
+	[IN_ORDER] = "page after page",
+	[FAR] = "each in another 2M",
+	[IN_TURN] = "8 vCPUs in turn",
+};
 
 static int compare(const void *a, const void *b)
 {
@@ -38,33 +54,53 @@ static int compare(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+static void touch(struct vm *by, uint64_t off, uint64_t stride, uint64_t log)
+{
+	if (guest_time(by, GPA + off, SIZE - off, stride, log))
+		bail("the guest failed");
+}
+
+static void touch_all(enum order order)
+{
+	uint64_t stride = order == IN_ORDER ? PAGE_4K : PAGE_2M;
+	uint64_t log = LOG_GPA, off, nr;
+
+	for (off = 0; off < stride; off += PAGE_4K) {
+		for (nr = 0; order == IN_TURN && nr < SIZE / stride; nr++) {
+			touch(&vms[nr % VCPUS], off + nr * stride, SIZE, log);
+			log += sizeof(uint64_t);
+		}
+		if (order == IN_TURN)
+			continue;
+		touch(vm, off, stride, log);
+		log += SIZE / stride * sizeof(uint64_t);
+	}
+}
+
 struct cost {
 	double median, mean;
 };
 
-/* Page after page, or each in another place @stride away from the last one. */
-static struct cost timed(uint64_t stride)
+static struct cost timed(enum order order, const char *name)
 {
-	uint64_t *log = log_mem.hva, at = LOG_GPA, off, sum = 0;
+	uint64_t *log = log_mem.hva, sum = 0, begin;
 	unsigned int i;
 
-	must(guest_fill(&vm, LOG_GPA, LOG_SIZE, 0));
-	for (off = 0; off < stride; off += PAGE_4K) {
-		if (guest_time(&vm, GPA + off, SIZE - off, stride, at))
-			bail("the guest failed");
-		at += SIZE / stride * sizeof(*log);
-	}
+	must(guest_fill(vm, LOG_GPA, LOG_SIZE, 0));
+	begin = section_begin();
+	touch_all(order);
+	section_end(begin, name, PAGES);
 	for (i = 0; i < PAGES; i++)
 		sum += log[i];
 	qsort(log, PAGES, sizeof(*log), compare);
 	return (struct cost) {
-		.median = log[PAGES / 2] * per_tick,
-		.mean = sum * per_tick / PAGES,
+		.median = insns(log[PAGES / 2]),
+		.mean = insns(sum) / PAGES,
 	};
 }
 
 /* KVM has none of the pages; then it has all. */
-static struct cost fault_cost(uint64_t stride)
+static struct cost fault_cost(enum order order, const char *name)
 {
 	struct cost first, again;
 
@@ -73,33 +109,28 @@ static struct cost fault_cost(uint64_t stride)
 	/* One more, so that what is done once is done. */
 	must(madvise(log_mem.hva, log_mem.size, MADV_DONTNEED));
 	memset(log_mem.hva, 1, log_mem.size);
-	must(guest_touch(&vm, LOG_GPA + LOG_SIZE, PAGE_4K));
-	first = timed(stride);
-	again = timed(stride);
+	must(guest_touch(vm, LOG_GPA + LOG_SIZE, PAGE_4K));
+	first = timed(order, name);
+	again = timed(order, "without faults");
 	return (struct cost) {
 		.median = first.median - again.median,
 		.mean = first.mean - again.mean,
 	};
 }
 
-static void run(const char *command)
+static struct cost exported_cost(bool eager, enum order order, const char *name)
 {
-	if (system(command))
-		bail("'%s' failed", command);
-}
-
-static struct cost exported_cost(bool eager, unsigned int state, uint64_t stride)
-{
-	struct kvm_tdp_info info;
 	struct kvm_tdp_stats st;
+	struct kvm_tdp_info info;
 	struct cost cost;
 	int tdp;
 
-	run(eager ? "echo Y >" EAGER : "echo N >" EAGER);
-	tdp = must(ktdp_create(vm.fd, 0));
+	sys_run(eager ? "echo Y >" EAGER : "echo N >" EAGER);
+	tdp = must(ktdp_create(vm->fd, 0));
 	must(ktdp_info(tdp, &info));
-	is(info.eager, state, "eager fill is as asked for");
-	cost = fault_cost(stride);
+	is(info.eager, eager ? KVM_TDP_EAGER_ON : KVM_TDP_EAGER_OFF,
+	   "eager fill is as asked for");
+	cost = fault_cost(order, name);
 	st = ktdp_stats(tdp);
 	is(st.eager_filled >= PAGES, eager, "faults were copied, or were not");
 	close(tdp);
@@ -109,13 +140,13 @@ static struct cost exported_cost(bool eager, unsigned int state, uint64_t stride
 /* Creation with KVM's table as it is; less what is the same each time. */
 static double timed_create(bool full)
 {
-	uint64_t begin = ticks(), end;
-	int tdp = must(ktdp_create(vm.fd, 0));
+	uint64_t begin = section_begin();
+	int tdp = must(ktdp_create(vm->fd, 0));
+	double cost = section_end(begin, full ? "seed" : "nothing to seed", PAGES);
 
-	end = ticks();
 	is(ktdp_stats(tdp).seeded >= PAGES, full, "what KVM has is copied");
 	close(tdp);
-	return (end - begin) * per_tick;
+	return cost;
 }
 
 static double seed_cost(void)
@@ -125,65 +156,74 @@ static double seed_cost(void)
 	must(madvise(mem.hva, SIZE, MADV_DONTNEED));
 	empty = timed_create(false);
 	memset(mem.hva, 1, SIZE);
-	must(guest_touch(&vm, GPA, SIZE));
+	must(guest_touch(vm, GPA, SIZE));
 	full = timed_create(true);
-	return (full - empty) / PAGES;
+	return full - empty;
 }
 
-static void show(const char *what, struct cost cost)
+static void show_eager(enum order order, struct cost absent)
 {
-	printf("bench: %-47s %9.1f  %9.1f\n", what, cost.median, cost.mean);
+	struct cost on = exported_cost(true, order, "a vCPU's fault, eager fill on");
+	char name[64], mean[64];
+
+	snprintf(name, sizeof(name), "eager fill, %s, median", order_names[order]);
+	snprintf(mean, sizeof(mean), "eager fill, %s, mean", order_names[order]);
+	report_beside(name, on.median - absent.median, "insns", "a vCPU's own fault",
+		      absent.median);
+	report_beside(mean, on.mean - absent.mean, "insns", "a vCPU's own fault",
+		      absent.mean);
 }
 
-static void check_eager(const char *what, struct cost on, struct cost absent)
+static void setup(void)
 {
-	double percent = 100 * (on.median - absent.median) / absent.median;
+	int i;
 
-	ok(percent <= 13, "eager fill costs %.1f %%, %s", percent, what);
+	vm_open(vm);
+	for (i = 0; i < VCPUS; i++) {
+		vms[i] = *vm;
+		vms[i].vcpu_id = i;
+	}
+	for (i = 0; i < VCPUS; i++)
+		vm_add_vcpu(&vms[i]);
+	mem_small(&mem, SIZE);
+	mem_small(&log_mem, LOG_SIZE + PAGE_4K);
+	vm_map(vm, 1, GPA, &mem);
+	vm_map(vm, 2, LOG_GPA, &log_mem);
+}
+
+static void teardown(void)
+{
+	int i;
+
+	for (i = 1; i < VCPUS; i++) {
+		munmap(vms[i].run, vms[i].run_size);
+		close(vms[i].vcpu);
+	}
+	vm_close(vm);
+	mem_free(&mem);
+	mem_free(&log_mem);
 }
 
 int main(void)
 {
-	struct cost absent, absent_far, idle, off, on, on_far;
-	double seed;
+	struct cost absent[IN_TURN + 1], idle, off;
+	enum order order;
 
-	per_tick = insns_per_tick();
-	run("rmmod ktdp_test kvm_tdp_dma kvm_tdp");
-	vm_open(&vm);
-	vm_add_vcpu(&vm);
-	mem_small(&mem, SIZE);
-	mem_small(&log_mem, LOG_SIZE + PAGE_4K);
-	vm_map(&vm, 1, GPA, &mem);
-	vm_map(&vm, 2, LOG_GPA, &log_mem);
-
-	absent = fault_cost(PAGE_4K);
-	absent_far = fault_cost(PAGE_2M);
-	run("modprobe kvm_tdp");
-	idle = fault_cost(PAGE_4K);
-	off = exported_cost(false, KVM_TDP_EAGER_OFF, PAGE_4K);
-	on = exported_cost(true, KVM_TDP_EAGER_ON, PAGE_4K);
-	on_far = exported_cost(true, KVM_TDP_EAGER_ON, PAGE_2M);
-	timed_create(true);
-	seed = seed_cost();
-
-	printf("bench: %-47s %9s  %9s\n", "", "median", "mean");
-	show("vCPU's fault for a 4K page, module absent", absent);
-	show("  module loaded, nothing exported", idle);
-	show("  exported, eager fill off", off);
-	show("  exported, eager fill on", on);
-	show("the same in another 2M each time, module absent", absent_far);
-	show("  exported, eager fill on", on_far);
-	printf("bench: %-58s %9s\n", "", "insns");
-	insns_show("seeding from KVM's table, per page", seed);
-	ok(idle.median == absent.median, "an idle module costs nothing");
-	ok(off.median == absent.median,
+	sys_run("rmmod ktdp_test kvm_tdp_dma kvm_tdp");
+	setup();
+	for (order = IN_ORDER; order <= IN_TURN; order++)
+		absent[order] = fault_cost(order, "a vCPU's fault");
+	sys_run("modprobe kvm_tdp");
+	idle = fault_cost(IN_ORDER, "a vCPU's fault, module idle");
+	off = exported_cost(false, IN_ORDER, "a vCPU's fault, eager fill off");
+	ok(idle.median == absent[IN_ORDER].median, "an idle module costs nothing");
+	ok(off.median == absent[IN_ORDER].median,
 	   "nor does an export with eager fill off");
-	check_eager("page after page", on, absent);
-	check_eager("in another 2M each time", on_far, absent_far);
-	ok(seed <= 110, "seeding a page costs %.1f instructions", seed);
-	run("modprobe kvm_tdp_dma && modprobe ktdp_test");
-	vm_close(&vm);
-	mem_free(&mem);
-	mem_free(&log_mem);
+	for (order = IN_ORDER; order <= IN_TURN; order++)
+		show_eager(order, absent[order]);
+	timed_create(true);
+	report("seeding from KVM's table, a page", seed_cost(), "insns");
+	sys_run("modprobe kvm_tdp_dma && modprobe ktdp_test");
+	teardown();
 	return done();
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_VM_FIGURE_H
+#define TESTS_VM_FIGURE_H
+
+/*
+ * Costs in instructions, for VMs whose clock counts them: a tick of the TSC is then a
+ * fixed number of instructions.
+ *
+ *	begin = section_begin();
+ *	... what is measured ...
+ *	cost = section_end(begin, "fault(), one page", pages);
+ *	report("fault(), one page", cost, "insns");
+ *
+ * scripts/profile lists a section's instructions by function.
+ */
+
+#include <stdint.h>
+
+double insns(double ticks);
+
+/* What is between has cost so many instructions for each of @units. */
+uint64_t section_begin(void);
+double section_end(uint64_t begin, const char *name, double units);
+
+/* The same for calls that were timed one by one (tests/kmod/bench.c). */
+void section_name(const char *name, double units);
+
+/* Tell scripts/bench. */
+void report(const char *name, double value, const char *unit);
+
+/* And what it is to be held against. */
+void report_beside(const char *name, double value, const char *unit,
+		   const char *peer, double peer_value);
+
+#endif /* TESTS_VM_FIGURE_H */
