@@ -89,11 +89,12 @@ struct kvm_tdp_fault_type {
  * @unregister_importer: Stop delivery.  Process context, sleeps until running
  *	callbacks have returned: afterwards none runs nor will run.  Unknown
  *	@ops are ignored.  Not to be called from a callback.
- * @fault: Map one 4K page; what the host has behind it may come along.  @mm is the VM's mm (as the importer knows it, to
- *	show that it means this VM), @gfn the guest frame number, in units of
- *	4K.  Process context, may sleep (swap-in, userfaultfd); may be called
- *	by any thread, a kthread included, and concurrently, but not with the
- *	mm's mmap_lock held, nor with one that invalidate takes.  Optional: an
+ * @fault: Map one 4K page; what the host has behind it may come along.  @mm
+ *	is the VM's mm (as the importer knows it, to show that it means this
+ *	VM), @gfn the guest frame number, in units of 4K.  Process context, may
+ *	sleep (swap-in, userfaultfd); may be called by any thread, a kthread
+ *	included, and concurrently, but not with the mm's mmap_lock held, nor
+ *	with one that invalidate takes.  Optional: an
  *	importer has to cope with NULL.  Returns
  *	0 if the table granted the access at some instant after the call began
  *	(it may be gone by the time the importer looks: call again);
