@@ -101,12 +101,12 @@ demo:
 	scripts/demo
 
 bench:
-	scripts/deps test
+	scripts/deps test kernels
 	scripts/bench
 
 # NAMES="cost vcpu": parts of the bench.
 profile:
-	scripts/deps test
+	scripts/deps test kernels
 	scripts/bench --profile $(NAMES)
 
 # MINUTES, and the SEED of a run to repeat.

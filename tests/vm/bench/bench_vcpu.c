@@ -176,15 +176,8 @@ static void show_eager(enum order order, struct cost absent)
 
 static void setup(void)
 {
-	int i;
-
 	vm_open(vm);
-	for (i = 0; i < VCPUS; i++) {
-		vms[i] = *vm;
-		vms[i].vcpu_id = i;
-	}
-	for (i = 0; i < VCPUS; i++)
-		vm_add_vcpu(&vms[i]);
+	vm_open_vcpus(vms, VCPUS);
 	mem_small(&mem, SIZE);
 	mem_small(&log_mem, LOG_SIZE + PAGE_4K);
 	vm_map(vm, 1, GPA, &mem);
@@ -193,13 +186,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-	int i;
-
-	for (i = 1; i < VCPUS; i++) {
-		munmap(vms[i].run, vms[i].run_size);
-		close(vms[i].vcpu);
-	}
-	vm_close(vm);
+	vm_close_vcpus(vms, VCPUS);
 	mem_free(&mem);
 	mem_free(&log_mem);
 }

@@ -126,12 +126,38 @@ void vm_add_vcpu(struct vm *vm)
 	vm_set_long_mode(vm);
 }
 
-void vm_close(struct vm *vm)
+static void vm_close_vcpu(struct vm *vm)
 {
 	if (vm->run)
 		munmap(vm->run, vm->run_size);
 	if (vm->vcpu >= 0)
 		close(vm->vcpu);
+}
+
+void vm_open_vcpus(struct vm *vms, int nr)
+{
+	int i;
+
+	for (i = 1; i < nr; i++) {
+		vms[i] = vms[0];
+		vms[i].vcpu_id = i;
+	}
+	for (i = 0; i < nr; i++)
+		vm_add_vcpu(&vms[i]);
+}
+
+void vm_close_vcpus(struct vm *vms, int nr)
+{
+	int i;
+
+	for (i = 1; i < nr; i++)
+		vm_close_vcpu(&vms[i]);
+	vm_close(&vms[0]);
+}
+
+void vm_close(struct vm *vm)
+{
+	vm_close_vcpu(vm);
 	if (vm->fd >= 0)
 		close(vm->fd);
 	if (vm->kvm >= 0)

@@ -63,6 +63,10 @@ void vm_open(struct vm *vm);
 void vm_add_vcpu(struct vm *vm);
 void vm_close(struct vm *vm);
 
+/* The first is open: the others become the same VM, and each gets a vCPU. */
+void vm_open_vcpus(struct vm *vms, int nr);
+void vm_close_vcpus(struct vm *vms, int nr);
+
 /* Raw memslot ioctl; @size 0 deletes.  0 or -errno. */
 int vm_slot(struct vm *vm, int id, uint64_t gpa, size_t size, void *hva,
 	    uint32_t flags);
