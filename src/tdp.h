@@ -17,7 +17,7 @@
  * importers.  The VM holds nothing of ours; a fd holds the module.
  *
  * fault.c, eager.c and seed.c fill the table, through fill.c; notifier.c and
- * slot_hooks.c take from it, through revoke.c, which alone clears, tells and frees.
+ * slot_hooks.c take from it, through revoke.c: clear, tell, free, in this order.
  *
  * Lock order, outermost first:
  *

@@ -139,7 +139,8 @@ struct kvm_tdp_info {
  *
  * Returns 0 if any part was done, with @gpa and @length pointing at what is
  * left: as long as @length is not 0, issue the ioctl again with the same
- * struct.  Each page was mapped at some instant; it may be gone again.
+ * struct.  Each page was mapped at some instant; it may be gone again.  What the
+ * host has behind the range may come along, to the next 128K (parameter fault_around).
  *
  * If nothing was done, -1 with errno
  *  - EINVAL: @gpa or @length is not a multiple of 4096, the range wraps, or

@@ -166,6 +166,8 @@ static void show_eager(enum order order, struct cost absent)
 	struct cost on = exported_cost(true, order, "a vCPU's fault, eager fill on");
 	char name[64], mean[64];
 
+	ok(on.median <= 1.15 * absent.median, "eager fill costs %.1f %%, %s",
+	   100 * (on.median / absent.median - 1), order_names[order]);
 	snprintf(name, sizeof(name), "eager fill, %s, median", order_names[order]);
 	snprintf(mean, sizeof(mean), "eager fill, %s, mean", order_names[order]);
 	report_beside(name, on.median - absent.median, "insns", "a vCPU's own fault",
@@ -195,6 +197,7 @@ int main(void)
 {
 	struct cost absent[IN_TURN + 1], idle, off;
 	enum order order;
+	double seed;
 
 	sys_run("rmmod ktdp_test kvm_tdp_dma kvm_tdp");
 	setup();
@@ -209,7 +212,9 @@ int main(void)
 	for (order = IN_ORDER; order <= IN_TURN; order++)
 		show_eager(order, absent[order]);
 	timed_create(true);
-	report("seeding from KVM's table, a page", seed_cost(), "insns");
+	seed = seed_cost();
+	ok(seed <= 110, "seeding a page costs %.1f instructions", seed);
+	report("seeding from KVM's table, a page", seed, "insns");
 	sys_run("modprobe kvm_tdp_dma && modprobe ktdp_test");
 	teardown();
 	return done();

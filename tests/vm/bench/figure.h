@@ -11,7 +11,7 @@
  *	cost = section_end(begin, "fault(), one page", pages);
  *	report("fault(), one page", cost, "insns");
  *
- * scripts/profile lists a section's instructions by function.
+ * scripts/bench --profile lists a section's instructions by function.
  */
 
 #include <stdint.h>

@@ -502,7 +502,7 @@ static void is_mapped(size_t first, size_t nr, unsigned int access, const char *
 	size_t page, wrong = 0;
 
 	for (page = 0; page < 2 * PIECE; page++) {
-		bool granted = ktdp_access(bed.tdp, GPA + page * PAGE_4K) & access;
+		bool granted = (ktdp_access(bed.tdp, GPA + page * PAGE_4K) & access) == access;
 
 		if (granted != (page >= first && page < first + nr))
 			wrong++;
@@ -556,6 +556,13 @@ static void test_around(void)
 	vm_unmap(&bed.vm, 2);
 	vm_unmap(&bed.vm, 1);
 
+	/* Nor is there more of the mapping. */
+	vm_map(&bed.vm, 1, GPA, &mem);
+	must(munmap(mem.hva + 8 * PAGE_4K, PAGE_4K));
+	fault_page(2, ACC_W);
+	is_mapped(2, 6, ACC_R, "up to the end of the mapping");
+	vm_unmap(&bed.vm, 1);
+
 	must(sys_write(AROUND, "0"));
 	vm_map(&bed.vm, 1, GPA, &mem);
 	fault_page(1, ACC_W);
@@ -564,6 +571,24 @@ static void test_around(void)
 	bed_close(&bed);
 	mem_free(&mem);
 	mem_free(&other);
+}
+
+/* The host's tables end where those of the guest do not. */
+static void test_around_misaligned(void)
+{
+	struct mem mem;
+
+	mem_small_at(&mem, 2 * PIECE * PAGE_4K, PAGE_2M - 5 * PAGE_4K);
+	memset(mem.hva, 1, mem.size);
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	fault_page(1, ACC_W);
+	is_mapped(1, 4, ACC_R | ACC_W, "up to the end of the host's table");
+	fault_page(5, ACC_W);
+	is_mapped(1, PIECE - 1, ACC_R | ACC_W, "the rest with the next one");
+	ok(bed_agrees(&bed, GPA, mem.hva, mem.size), "they are the host's pages");
+	bed_close(&bed);
+	mem_free(&mem);
 }
 
 /* A write that is logged is that of the page it was for. */
@@ -610,6 +635,7 @@ static const struct tap_case cases[] = {
 	{ "unaligned_dma", test_unaligned_dma },
 	{ "soft_dirty", test_soft_dirty },
 	{ "around", test_around },
+	{ "around_misaligned", test_around_misaligned },
 	{ "around_logged", test_around_logged },
 };
 
