@@ -15,6 +15,7 @@
 
 #define GPA	0x140000000UL
 #define SIZE	(16 * PAGE_2M)
+#define REPEATS	4
 
 /* Newer than Debian 12's headers. */
 struct pre_fault_memory {
@@ -65,14 +66,23 @@ static double by_us(const struct mem *mem, const char *name, unsigned int level,
 	return cost;
 }
 
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+/* The least of a few: a machine that has just started has other work, too. */
 static void compare(struct mem *mem, const char *name, const char *peer,
 		    unsigned int level, size_t page)
 {
-	double kvm, us;
+	double kvm = 1e9, us = 1e9;
+	int i;
 
 	memset(mem->hva, 1, SIZE);
-	kvm = by_kvm(mem, peer, SIZE / page);
-	us = by_us(mem, name, level, SIZE / page);
+	for (i = 0; i < REPEATS; i++) {
+		kvm = least(kvm, by_kvm(mem, peer, SIZE / page));
+		us = least(us, by_us(mem, name, level, SIZE / page));
+	}
 	report_beside(name, us, "insns", peer, kvm);
 	mem_free(mem);
 }
