@@ -26,12 +26,12 @@
  *				which KVM installs after Ek only.  After: KVM's
  *				own check has refused it, and there is no C
  *
- * What KVM prefetches without a fault for it (tdp_mmu=N) it finds with mmu_lock
- * held and no invalidation begun: the first two cases.
+ * KVM prefetches (tdp_mmu=N, without a fault for the page) with mmu_lock held and no
+ * invalidation begun: the first two cases.
  *
  * Memslots: C is in the read section of kvm->srcu in which KVM looked up the
- * slot.  Who deletes or moves the slot waits for that section before he calls
- * the hook that zaps the slot: C comes before that.  C sees a slot that is
+ * slot.  KVM waits for that section before it calls the hook that zaps a slot
+ * which is deleted or moved: C comes before that.  C sees a slot that is
  * marked as going, or is gone, and copies nothing; but it need not.
  *
  * Write access: KVM's entry has it only where the slot and the host's mapping
@@ -148,7 +148,7 @@ enum ktdp_fill ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 	if (!ktdp_pfn_prepare_any(pfn, writable))
 		return KTDP_FILL_NOT_RAM;
 	result = ktdp_fill_leaf(tdp, slot, gfn, level, pfn, writable);
-	/* Write access would take more than one entry here: fault() sees to it on demand. */
+	/* Write access would take more than one entry: leave that to fault(). */
 	if (result == KTDP_FILL_READ_ONLY_ABOVE)
 		result = ktdp_fill_leaf(tdp, slot, gfn, level, pfn, false);
 	return result;
@@ -186,7 +186,7 @@ void ktdp_eager_probe(void *unused, int level, gfn_t gfn, u64 *sptep)
 	preempt_enable();
 }
 
-/* The pool ran low; a vCPU's fault cannot wait for memory. */
+/* A vCPU's fault cannot wait for memory, so the reserve is refilled ahead. */
 static void ktdp_eager_refill(struct work_struct *work)
 {
 	struct kvm_exported_tdp *tdp =

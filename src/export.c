@@ -139,7 +139,7 @@ err_put_hooks:
 	return ERR_PTR(ret);
 }
 
-/* One user more of what is there; NULL if nothing is. */
+/* Add a user to the one that exists.  Return: NULL if there is none. */
 static struct kvm_exported_tdp *ktdp_export_share(struct kvm *kvm, u32 as_id)
 {
 	struct kvm_exported_tdp *tdp;
@@ -150,7 +150,7 @@ static struct kvm_exported_tdp *ktdp_export_share(struct kvm *kvm, u32 as_id)
 	tdp = ktdp_registry_find(kvm, as_id);
 	if (!tdp)
 		return NULL;
-	/* What exists is of no use to anybody once the mm is gone. */
+	/* An existing table is of no use once the mm is gone. */
 	if (!mmget_not_zero(kvm->mm))
 		return ERR_PTR(-ENODEV);
 	mmput_async(kvm->mm);
@@ -206,7 +206,7 @@ void ktdp_export_put(struct kvm_exported_tdp *tdp)
 		mutex_unlock(&ktdp_registry_lock);
 		return;
 	}
-	/* A vCPU may know it for longer than the hooks find it: nothing is filled then. */
+	/* A CPU may have it cached for longer than hooks find it: block its fills. */
 	ktdp_notifier_stop(tdp);
 	ktdp_registry_del(tdp);
 	mutex_unlock(&ktdp_registry_lock);

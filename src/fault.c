@@ -100,7 +100,7 @@ static int ktdp_fault_level(const struct ktdp_fault *f, u64 gfn,
 	return level;
 }
 
-/* The leaf with @gfn in it, whatever it is. */
+/* Map the host's leaf with @gfn in it, of any level. */
 static noinline enum ktdp_fill
 ktdp_fault_leaf(struct ktdp_fault *f, u64 gfn, const struct ktdp_walk *walk)
 {
@@ -115,7 +115,7 @@ ktdp_fault_leaf(struct ktdp_fault *f, u64 gfn, const struct ktdp_walk *walk)
 	writable = leaf.writable && f->writable;
 	f->level = ktdp_fault_level(f, gfn, &leaf);
 	if (f->level > f->lock) {
-		/* Let go, and look at all of it anew. */
+		/* Start over with the locks for that level. */
 		f->lock = f->level;
 		return KTDP_FILL_DONE;
 	}
@@ -278,7 +278,7 @@ static void ktdp_fault_put_page(struct ktdp_fault *f)
 	f->vouched = NULL;
 }
 
-/* GUP knows one errno for all of it. */
+/* GUP has the same errno for all of these. */
 static int ktdp_fault_check_vma(const struct ktdp_fault *f,
 				const struct vm_area_struct *vma)
 {
@@ -292,9 +292,9 @@ static int ktdp_fault_check_vma(const struct ktdp_fault *f,
 }
 
 /*
- * Make pages present as a vCPU would, from the first on, as many as can be had:
- * with mmap_lock dropped where the fault has to wait, and with an error that
- * says why not.  If it is one, hold it.
+ * Make pages present as a vCPU would, from the first on, as many as GUP can: it drops
+ * mmap_lock where the fault has to wait, and its error says why not.  Hold the page if
+ * one was asked for.
  */
 static noinline int ktdp_fault_in(struct ktdp_fault *f)
 {
@@ -338,20 +338,20 @@ static noinline int ktdp_fault_pause(struct ktdp_fault *f)
 		schedule_timeout_killable(1);
 	else
 		cond_resched();
-	/* Take less time, there may be a better chance. */
+	/* A shorter attempt has a better chance. */
 	f->nr = max(f->nr / 2, 1UL);
 	return 0;
 }
 
 /*
- * The host does not have it.  It may take pages as fast as they are brought, so
- * there is no pause: it would be one in which to take them.
+ * The host does not have it.  No pause here: the host may reclaim pages as fast as they
+ * are faulted in.
  */
 static noinline int ktdp_fault_absent(struct ktdp_fault *f)
 {
 	if (++f->faulted_in > KTDP_FAULT_IN_MAX)
 		return -EAGAIN;
-	/* They are there; but what the first one is takes GUP to say. */
+	/* GUP succeeds but the walk still fails: have GUP vouch for the first page. */
 	if (f->faulted_in > 1)
 		f->nr = 1;
 	return ktdp_fault_in(f);
@@ -403,8 +403,7 @@ static int ktdp_fault_retry(struct ktdp_fault *f)
 }
 
 /*
- * A window is not asked: to look at each page costs more than to find them
- * all anew.
+ * Not for several pages: to look at each costs more than to map them all anew.
  */
 static bool ktdp_fault_is_spurious(struct ktdp_fault *f)
 {

@@ -16,7 +16,7 @@
  * @from: entries of another table to copy, which may change meanwhile
  * @nr: how many, all in one window and no more than a hold allows; is set to how many
  *	were copied, or had been
- * @source: whose entries they are
+ * @source: what such entries look like
  *
  * Context: kvm->srcu and the region's lock held.
  * Return: KTDP_FILL_DONE, or what became of the one that was not copied.

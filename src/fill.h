@@ -4,7 +4,7 @@
 
 #include "kvm.h"
 
-/* Whose entries a run is copied from, and which of them need no further thought. */
+/* Where a run is copied from: which bits an entry must have, and which grant write. */
 struct ktdp_source {
 	u64 look;		/* these bits ... */
 	u64 want;		/* ... are so */

@@ -2,18 +2,18 @@
 /*
  * The hooks into KVM: the only user of ftrace and of tracepoints.
  *
- * What correctness rests on are ftrace hooks on the entry of functions that are
- * global and have had one prototype since 6.1.  FTRACE_OPS_FL_PERMANENT keeps
+ * Correctness rests on ftrace hooks on the entry of functions that are global and
+ * have had one prototype since 6.1.  FTRACE_OPS_FL_PERMANENT keeps
  * root from switching them off with kernel.ftrace_enabled while a table depends
  * on them (kprobes can be switched off through debugfs, and a table would go
- * stale unnoticed).  What is optional is a probe on a tracepoint.
+ * stale unnoticed).  The optional hook is a probe on a tracepoint.
  *
  * All are armed while there is an exported TDP, and some seconds longer; otherwise
  * they cost nothing.  To arm an ftrace_ops takes millions of instructions, a few
- * passes over all of ftrace's records, so all functions share one.  To disarm it
- * waits, with a lock held, for all tasks to have scheduled (RCU Tasks): seconds on
- * a busy machine, and the next creation would wait as long.  So where creations
- * follow each other neither is done for each.
+ * passes over all of ftrace's records, so all functions share one.  To disarm
+ * waits, with a lock held, for all tasks to have scheduled (RCU Tasks): seconds on a
+ * busy machine, in which the next creation would wait too.  So hooks stay armed for a
+ * while after the last use.
  *
  * Handlers run in KVM's context, possibly with preemption off: they do not sleep.
  */

@@ -4,7 +4,7 @@
 
 #include <linux/kvm_host.h>
 
-/* What is called.  All but @lost run in KVM's context, and do not sleep. */
+/* All but @lost run in KVM's context, and must not sleep. */
 struct ktdp_hook_handlers {
 	void (*slot_flushed)(struct kvm *kvm, const struct kvm_memory_slot *slot);
 	void (*slot_committed)(struct kvm *kvm, const struct kvm_memory_slot *new,

@@ -120,7 +120,7 @@ void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd)
 		mutex_unlock(&tdp->importers_lock);
 		if (!importer)
 			return;
-		/* It stays: to unregister takes the fd, which nobody has. */
+		/* Cannot be unregistered concurrently: this is the last reference. */
 		importer->ops->invalidate(importer->data, 0, -1UL);
 		atomic64_inc(&tdp->stat.invalidations_sent);
 

@@ -37,8 +37,8 @@ ktdp_kvm_check(struct kvm_vcpu, preempt_notifier, struct preempt_notifier);
 static_assert(KTDP_LEVEL_1G == PG_LEVEL_1G && KTDP_LEVEL_4K == PG_LEVEL_4K);
 
 /*
- * What KVM does not export may still have a name: compare that.  Our link
- * against kvm.ko keeps the symbol table that is asked here in place.
+ * Compare names of what KVM does not export.  Our link against kvm.ko keeps the symbol
+ * table that this asks in place.
  */
 static bool ktdp_kvm_is_function(unsigned long fn, const char *want)
 {
@@ -64,9 +64,8 @@ static bool ktdp_kvm_is_vm_file(struct file *file)
 /**
  * ktdp_kvm_running_vcpu() - the vCPU that this thread runs
  *
- * KVM's function that tells is kept for its own modules on newer kernels.  But
- * a thread that has loaded a vCPU has that vCPU's preempt notifier, and its
- * functions have names.
+ * Newer kernels keep kvm_get_running_vcpu() for KVM's own modules.  But a thread that
+ * has loaded a vCPU has that vCPU's preempt notifier, whose functions have names.
  *
  * Context: any but interrupts.
  * Return: the vCPU, or NULL.
@@ -249,7 +248,7 @@ int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn,
 		return -EFAULT;
 	if (slot->flags & KVM_MEMSLOT_INVALID)
 		return -EAGAIN;
-	/* What is not known here may mean that memory is not at the hva. */
+	/* A flag unknown here may mean that the memory is not at the hva. */
 	if (slot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
 		return -EFAULT;
 	*slotp = slot;
@@ -380,7 +379,7 @@ static struct ktdp_kvm_root ktdp_kvm_root(const struct kvm_exported_tdp *tdp,
 	return root;
 }
 
-/* Is it none of those that the vCPUs before have?  A hint: it may change. */
+/* Do no vCPUs before this one have the same root?  A hint: it may change. */
 bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu)
 {
 	hpa_t hpa = ktdp_kvm_root(tdp, vcpu).hpa;

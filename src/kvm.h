@@ -85,7 +85,7 @@ void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
 			     ktdp_gfn_range_fn fn);
 
-/* What this thread has, if it has loaded a vCPU, and maybe else; or NULL. */
+/* First preempt notifier of current; may belong to something other than a vCPU. */
 static __always_inline struct preempt_notifier *ktdp_kvm_preempt_notifier(void)
 {
 	/* The link is the first member, so NULL stays NULL. */

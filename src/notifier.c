@@ -36,8 +36,8 @@
 #include "revoke.h"
 
 /*
- * One counter: in the low half invalidations in progress, in the high half those that
- * have ended.
+ * Each counter has invalidations in progress in its low half, ended ones in its high
+ * half.
  */
 #define KTDP_HVA_BEGUN	1ULL
 #define KTDP_HVA_ENDED	((1ULL << 32) - 1)
@@ -95,12 +95,12 @@ bool ktdp_notifier_is_busy(const struct kvm_exported_tdp *tdp,
 		     atomic64_read(&tdp->hva[1][large % KTDP_HVA_WINDOWS]));
 }
 
-/* For who looks at the host without the lock, and wants to know if that still holds. */
+/* Taken before a look at the host without the lock; see ktdp_notifier_retry(). */
 u64 ktdp_notifier_snapshot(const struct kvm_exported_tdp *tdp, unsigned long hva)
 {
 	u64 state = ktdp_hva_state(tdp, hva, hva + PAGE_SIZE);
 
-	/* What is looked at later is not older. */
+	/* Counters first, the host's entries then. */
 	smp_rmb();
 	return state;
 }
@@ -127,7 +127,7 @@ static void ktdp_hva_count(struct kvm_exported_tdp *tdp, unsigned long start,
 	for (; window <= last; window++) {
 		counter = &tdp->hva[large][window % KTDP_HVA_WINDOWS];
 		old = atomic64_fetch_add(what, counter);
-		/* What ends has begun. */
+		/* Each end has had its start. */
 		WARN_ON_ONCE(what == KTDP_HVA_ENDED && !(u32)old);
 	}
 }
@@ -161,7 +161,7 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 	ktdp_hva_count(tdp, range->start, range->end, KTDP_HVA_ENDED);
 }
 
-/* As if the host took everything back and never came to the end of it. */
+/* Block all fills for good, as an invalidation of everything that never ends would. */
 void ktdp_notifier_stop(struct kvm_exported_tdp *tdp)
 {
 	ktdp_hva_count(tdp, 0, ULONG_MAX, KTDP_HVA_BEGUN);
@@ -195,7 +195,7 @@ int ktdp_notifier_register(struct kvm_exported_tdp *tdp)
 		return -EINTR;
 	ret = __mmu_notifier_register(&tdp->mn, mm);
 	mmap_write_unlock(mm);
-	/* It gives way to any signal; nothing was done that cannot be again. */
+	/* Nothing was registered; restart the syscall on signals that are not fatal. */
 	if (ret == -EINTR && !fatal_signal_pending(current))
 		ret = -ERESTARTNOINTR;
 	return ret;

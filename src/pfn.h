@@ -2,7 +2,7 @@
 #ifndef _KTDP_PFN_H
 #define _KTDP_PFN_H
 
-/* What the host has to know of a page before importers may reach it. */
+/* Host pages: whether importers may reach one, and marking it dirty before they do. */
 
 #include <linux/mm.h>
 

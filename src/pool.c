@@ -62,11 +62,11 @@ int __ktdp_pool_topup(struct kvm_exported_tdp *tdp, unsigned int nr)
 	ret = ktdp_pool_fill(&tdp->table, nr);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
-	/* Enough is enough, even if it is less than wanted. */
+	/* Less than wanted will do if it is enough for one map. */
 	return ktdp_pool_is_enough(tdp) ? 0 : ret;
 }
 
-/* Nobody changes these tables any more, so they can be counted while they are read. */
+/* Unlinked tables are not changed any more, so their leaves can be counted. */
 static void ktdp_pool_count_work(struct work_struct *work)
 {
 	struct kvm_exported_tdp *tdp =

@@ -5,7 +5,7 @@
 
 #include "registry.h"
 
-/* Who is registered, and how many users that has. */
+/* Protects the registry, and the number of users of each entry. */
 DEFINE_MUTEX(ktdp_registry_lock);
 
 static DEFINE_HASHTABLE(registry, 6);	/* ktdp_registry_lock; readers: RCU */

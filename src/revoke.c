@@ -3,11 +3,10 @@
  * Taking away: clear, tell the importers, free.  All that is ever taken out of a
  * table goes this way.
  *
- * Who clears counts itself in table.notifying, in the hold of its first clear, and out
- * again when its callbacks have returned.  Another one that comes later for the same
- * entries finds nothing to clear, but must not return before the importers know: if
- * it finds somebody counted after its last hold, it tells them too
- * (tests/model/telling.pml).
+ * A revoke that clears increments table.notifying in the hold of its first clear, and
+ * decrements it after its callbacks.  A later one for the same entries finds nothing to
+ * clear, but must not return before the importers know: if the count says after its
+ * last hold that others are about to notify, it notifies too (tests/model/telling.pml).
  */
 
 #include "importer.h"

@@ -90,7 +90,7 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 		if (!ran)
 			continue;
 		atomic64_add(done, &tdp->stat.seeded);
-		/* What has stopped it is left out. */
+		/* Leave out the entry that stopped it. */
 		nr = min(nr, done + 1);
 	}
 }
@@ -109,7 +109,7 @@ static void ktdp_seed_huge(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 }
 
 /*
- * What KVM's table has at @gfn: a window of 4K pages, a larger leaf, or nothing.
+ * Copy KVM's mapping at @gfn: a window of 4K pages, a larger leaf, or nothing.
  * Return: where to go on.
  */
 static u64 ktdp_seed_step(struct kvm_exported_tdp *tdp,
@@ -131,8 +131,8 @@ static u64 ktdp_seed_step(struct kvm_exported_tdp *tdp,
 }
 
 /*
- * What can be done in one RCU read section, for which KVM's mmu_lock is taken
- * once, and with the tables in reserve.  Return: where to go on.
+ * Go on as far as one RCU read section, for which KVM's mmu_lock is taken once, and
+ * the tables in reserve allow.  Return: where to go on.
  */
 static u64 ktdp_seed_steps(struct kvm_exported_tdp *tdp, int vcpu, u64 gfn,
 			   u64 end)
@@ -166,8 +166,8 @@ static void ktdp_seed_from(struct kvm_exported_tdp *tdp, int vcpu)
  * ktdp_seed() - copy what KVM has mapped already
  * @tdp: the exported TDP; hooks and notifier find it
  *
- * What is not copied, for want of memory or because it is being changed, is
- * mapped by the first fault for it.
+ * Pages that are left out, for want of memory or because they are being changed, are
+ * mapped by the first fault for them.
  *
  * Context: process context, may sleep.
  */

@@ -28,7 +28,7 @@ static int ktdp_op_register(struct kvm_tdp_fd *tdp_fd,
 	if (!tdp_fd || !tdp_fd->priv || !ops || !ops->invalidate)
 		return -EINVAL;
 	ret = ktdp_importer_register(tdp_fd, ops, data);
-	/* What memory pressure took while nobody was there. */
+	/* Bring back what the shrinker took while there was no importer. */
 	if (!ret && xchg(&tdp_fd->priv->shrunk, false))
 		ktdp_seed(tdp_fd->priv);
 	return ret;

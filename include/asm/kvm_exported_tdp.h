@@ -3,7 +3,7 @@
 #define _ASM_X86_KVM_EXPORTED_TDP_H
 
 /*
- * What kvm_exported_tdp_ops.get_metadata() points to.  The first member says
+ * kvm_exported_tdp_ops.get_metadata() points to one of these.  The first member says
  * which struct it is; look at nothing else before it.
  *
  * @level: levels of the table, 4 or 5.

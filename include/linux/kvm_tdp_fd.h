@@ -3,7 +3,7 @@
 #define _LINUX_KVM_TDP_FD_H
 
 /*
- * What an importer sees of an exported TDP: the second-stage address space
+ * The importer's view of an exported TDP: the second-stage address space
  * (GPA -> HPA) of a KVM guest, kept by kvm_tdp.ko as a page table in the
  * hardware's format.  Names and signatures are those of patch 01 of the series
  * "[RFC PATCH 00/42] Sharing KVM TDP to IOMMU" (December 2023); a driver

@@ -113,7 +113,7 @@ int cmd_stat(int argc, char **argv)
 		if (!opts.interval)
 			return 0;
 
-		/* Whoever reads the pipe wants it now; end when it is closed. */
+		/* The reader of a pipe wants it now; end when that is closed. */
 		out_finish(0);
 		sleep(opts.interval);
 		if (!opts.vm.json)

@@ -2,7 +2,7 @@
 #ifndef KVM_TDP_DOCTOR_H
 #define KVM_TDP_DOCTOR_H
 
-/* What the checks of `kvm-tdp doctor` share. */
+/* Shared by the checks of `kvm-tdp doctor`. */
 
 #include "kvm-tdp.h"
 #include "machine.h"
@@ -10,7 +10,7 @@
 #define KVM_NODE	"/dev/kvm"
 #define TDP_NODE	"/dev/kvm_tdp"
 
-/* What a vendor's KVM module, and two-dimensional paging, are called. */
+/* The names of a vendor's KVM module, and of two-dimensional paging. */
 struct vendor {
 	const char *module;
 	const char *param;
@@ -37,7 +37,7 @@ struct doctor {
 	char file[PATH_MAX];		/* the module, or "" */
 };
 
-/* What is found, and in a second line, if there is one, what to do about it. */
+/* Report a finding, and in a second line, if there is one, what to do about it. */
 void __attribute__((format(printf, 3, 4)))
 found(struct doctor *d, enum verdict state, const char *fmt, ...);
 

@@ -90,7 +90,7 @@ void check_kvm(struct doctor *d)
 {
 	bool loaded = machine_module_loaded("kvm");
 
-	/* What is built in has no state of loading. */
+	/* A module that is built in has no state of loading. */
 	if (loaded && !machine_has("/sys/module/kvm/initstate"))
 		found(d, WRONG, "KVM is built into the kernel\nboot one that has it as modules (CONFIG_KVM=m)");
 	else if (!d->vendor)

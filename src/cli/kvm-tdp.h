@@ -80,7 +80,7 @@ void vm_comm(pid_t pid, char *comm, size_t size);
 /* A TDP fd, close-on-exec. Ends the process with a message on failure. */
 int vm_create_tdp_fd(const struct vm_opts *opts);
 
-/* What an errno of KVM_CREATE_TDP_FD means, in plain words. */
+/* Explain an errno of KVM_CREATE_TDP_FD in plain words. */
 const char *create_strerror(int err);
 
 /* tdp.c: the ioctls of a TDP fd; all end the process on failure */
@@ -118,7 +118,7 @@ int dma_write(struct dma *dma, uint64_t gpa, const void *buf, size_t length,
 	      size_t *done);
 void dma_get_stats(struct dma *dma, struct kvm_tdp_dma_stats *stats);
 
-/* What an errno of fault, prefault or the engine means, in plain words. */
+/* Explain an errno of fault, prefault or the engine in plain words. */
 const char *fault_strerror(int err);
 
 /* out.c */

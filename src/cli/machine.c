@@ -17,7 +17,7 @@ const char *machine_root = "";
 
 void machine_path(char path[PATH_MAX], const char *name)
 {
-	/* What is cut is found nowhere. */
+	/* A name that was cut is found nowhere. */
 	if (snprintf(path, PATH_MAX, "%s%s", machine_root, name) >= PATH_MAX)
 		*path = 0;
 }

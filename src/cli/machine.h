@@ -2,7 +2,7 @@
 #ifndef KVM_TDP_MACHINE_H
 #define KVM_TDP_MACHINE_H
 
-/* What the files of this machine say; their paths are absolute. */
+/* Reads files that describe this machine; their paths are absolute. */
 
 #include <grp.h>
 #include <limits.h>
@@ -31,7 +31,7 @@ bool line_has_word(const char *line, const char *word);
 bool machine_find_module(const char *dir, const char *module,
 			 char path[PATH_MAX]);
 
-/* What modinfo(8) says of the file @path (as machine_find_module() has it). */
+/* A field of modinfo(8) of the file @path (as machine_find_module() has it). */
 bool module_field(const char *path, const char *field, char line[FILE_LINE]);
 
 bool machine_module_loaded(const char *module);

@@ -11,7 +11,7 @@
 static void __attribute__((format(printf, 1, 0)))
 say(const char *fmt, va_list args)
 {
-	/* What was printed before the error comes first. */
+	/* Output from before the error comes first. */
 	fflush(stdout);
 	fputs("kvm-tdp: ", stderr);
 	vfprintf(stderr, fmt, args);

@@ -230,7 +230,7 @@ static int engine_read_chunk(struct dma_engine *engine,
 	return left ? -EFAULT : 0;
 }
 
-/* What can be read of a buffer that ends early is written; then it fails. */
+/* Write as much of the buffer as can be read, then fail. */
 static int engine_write_chunk(struct dma_engine *engine,
 			      struct kvm_tdp_dma_rw *rw,
 			      struct dma_access *access)
@@ -518,7 +518,7 @@ static void engine_detach_locked(struct dma_engine *engine)
 
 	tdp_fd->ops->unregister_importer(tdp_fd, &engine->importer_ops);
 
-	/* from here on nobody tells us what has become void */
+	/* no invalidate comes from here on: drop all that is cached */
 	raw_spin_lock(&engine->lock);
 	dma_iotlb_clear(&engine->iotlb);
 	raw_spin_unlock(&engine->lock);

@@ -27,8 +27,8 @@ static_assert(KTDP_WRITE == KVM_TDP_ACCESS_WRITE);
 static_assert(KTDP_EXEC == KVM_TDP_ACCESS_EXEC);
 
 /*
- * Where host addresses are hidden, a run does not end where they jump: that
- * would tell of them.
+ * Merge across hpa jumps where host addresses are hidden: run boundaries would leak
+ * the host's layout.
  */
 static bool ktdp_map_extend(struct ktdp_map_iter *it,
 			    const struct kvm_tdp_run *run)

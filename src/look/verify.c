@@ -11,10 +11,10 @@
  * page: if they differ, it is wrong.  KVM's slots_lock is held meanwhile, so
  * that no memslot is half changed, and no dirty log half harvested.
  *
- * Who unmaps memory takes the VMA away first, and then holds mmap_lock for read
- * only while he invalidates and clears the page tables: in between, the host
- * seems to have nothing there.  So what is found wrong is looked at once more,
- * with mmap_lock had for write: then nobody is in the midst of that.
+ * munmap() removes the VMA first, and then holds mmap_lock for read only while it
+ * invalidates and clears the page tables: in between, the host seems to have nothing
+ * there.  So a leaf that seems wrong is looked at once more with mmap_lock held for
+ * write, when no munmap() is half done.
  */
 
 #include <linux/hmm.h>
@@ -50,7 +50,7 @@ struct ktdp_verify {
 	int spte_level;
 };
 
-/* What one look at a page found. */
+/* One look at a page. */
 struct ktdp_verify_page {
 	struct ktdp_walk walk;
 	struct kvm_memory_slot slot;
@@ -128,8 +128,8 @@ static int ktdp_verify_lock(const struct ktdp_verify *v, struct mm_struct *mm)
 }
 
 /*
- * What the host has at @hva now; nothing is faulted in.  @blind: is that not to be
- * known, though there may be something?  0 or -EINTR.
+ * Ask HMM for the host's page at @hva; nothing is faulted in.  @blind is set where HMM
+ * does not tell although there may be one.  Return: 0 or -EINTR.
  */
 static int ktdp_verify_host(const struct ktdp_verify *v, unsigned long hva,
 			    unsigned long *pfns, unsigned long nr, bool *blind)
@@ -335,7 +335,7 @@ static int ktdp_verify_leaf(struct ktdp_verify *v, const struct kvm_memory_slot 
 	return min(ret, 0);
 }
 
-/* What all pages of a window are held against.  0, or -EINTR. */
+/* Take the snapshots that all pages of a window are compared with.  0, or -EINTR. */
 static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
 			       struct kvm_memory_slot *slot)
 {

@@ -3,7 +3,7 @@
 #define _KTDP_ENV_H
 
 /*
- * What the pure code (fmt*.h, walk.h, table.c) needs from its surroundings:
+ * Surroundings of the pure code (fmt*.h, walk.h, table.c):
  * the kernel, or a user-space program that tests it.
  */
 

@@ -54,7 +54,7 @@ struct ktdp_fmt {
 	u64 rsvd[2][KTDP_MAX_LEVEL];
 };
 
-/* What an entry at @level spans, in 4K pages. */
+/* Span of an entry at @level, in 4K pages. */
 static inline u64 ktdp_level_pages(int level)
 {
 	return 1ULL << (9 * (level - 1));

@@ -3,7 +3,7 @@
  * The table: linking, write access above a leaf, revoking, and chains of pages.
  * Pure: compiles in user space, where the unit tests hold it against a flat array.
  *
- * What holds here:
+ * Invariants:
  *  - every change of an entry is made by ktdp_table_set(), under the lock that
  *    table.h says;
  *  - a present leaf never becomes a leaf of another pfn, a table never becomes
@@ -332,9 +332,9 @@ enum ktdp_fill ktdp_table_map(struct ktdp_table *table, u64 gfn, int level,
 
 /*
  * Take write access from entries below @gfn's at @level, as many as one hold allows.
- * When none has it any more the entry itself gets it, in the same hold: others may
- * have come since the one before, have done all of this, have mapped writable leaves,
- * and had these protected again.
+ * When none has it any more the entry itself gets it, in the same hold: since the hold
+ * before another grant may have finished, writable leaves been mapped, and the entry
+ * been protected again.
  *
  * Return: whether there is more to do.
  */
@@ -555,7 +555,7 @@ static u64 ktdp_revoke_pages(struct ktdp_table *table, u64 start, u64 end,
  * @revoke: is added what has changed
  *
  * The lock of each region that the range is in is taken, whether or not there seems
- * to be anything: who fills may be about to link it.  Whole subtrees are unlinked at
+ * to be anything: a fill may be about to link it.  Whole subtrees are unlinked at
  * their top, and write access is taken at the highest entries that the range covers,
  * so the cost is that of the range's edges.
  *

@@ -9,12 +9,12 @@
  * level 2 spans.  Windows with the same number modulo KTDP_REGIONS are a region,
  * which has a lock: under it are all entries of its windows at levels 1 and 2.  An
  * entry above level 2 is linked, from empty to a table, under the lock of any region
- * below it, by cmpxchg; it changes otherwise under the locks of all of them.  So who
- * holds one lock can neither lose a table that he has found, nor find that another
+ * below it, by cmpxchg; it changes otherwise under the locks of all of them.  So with
+ * one lock held, a table that was found can neither go, nor can it turn out that another
  * access is granted above it.
  *
- * What is read without a lock was true at some instant: pages are freed an RCU grace
- * period after they were unlinked.
+ * An entry that is read without a lock was valid at some instant: pages are freed an
+ * RCU grace period after they were unlinked.
  */
 
 #include "fmt.h"
@@ -59,7 +59,7 @@ struct ktdp_table {
 	unsigned int nr_pool;	/* @pool_lock, read without it as a hint */
 };
 
-/* What became of a leaf that was to be written, or of what it was to be made of. */
+/* Outcomes of writing a leaf, and of the look at its source before that. */
 enum ktdp_fill {
 	/* by the table */
 	KTDP_FILL_DONE,
@@ -118,7 +118,7 @@ static inline struct ktdp_region *ktdp_table_region(struct ktdp_table *table,
 	return &table->regions[(gfn >> 9) % KTDP_REGIONS];
 }
 
-/* What guards @gfn's entry at @level. */
+/* Take the lock, or locks, that guard @gfn's entry at @level. */
 static __always_inline void ktdp_table_lock(struct ktdp_table *table, u64 gfn,
 					    int level)
 	__acquires(&table->all)

@@ -251,7 +251,7 @@ struct kvm_tdp_map {
  * @eager_foreign: vCPU faults of other VMs, and such whose vCPU was not
  *	recognised, seen since the module was loaded
  *
- * What is not copied is mapped by the first fault for it.  All members are
+ * Pages that are not copied are mapped by the first fault for them.  All members are
  * shared by the fds of one table, @eager_foreign by all.
  */
 struct kvm_tdp_stats {
