@@ -129,7 +129,7 @@ static void signature_of_loaded(struct doctor *d)
 		found(d, GOOD, "the kernel did not complain (taint '%s')",
 		      taint);
 	else if (d->signed_only)
-		found(d, NOTE, "loaded without a signature that the kernel knows; it will not be loaded again\nsign it, see README.md, Secure Boot");
+		found(d, NOTE, "loaded without a signature that the kernel knows; it will not be loaded again\nsign it, see docs/SECURE-BOOT.md");
 	else
 		found(d, GOOD, "none that the kernel knows, nor does it need one");
 }
@@ -151,7 +151,7 @@ void check_signature(struct doctor *d)
 		found(d, GOOD, "%s, nor does the kernel need one",
 		      *signer ? signer : "none");
 	else if (!*signer)
-		found(d, WRONG, "%s has none, so it will not be loaded\nsign it, see README.md, Secure Boot",
+		found(d, WRONG, "%s has none, so it will not be loaded\nsign it, see docs/SECURE-BOOT.md",
 		      d->file);
 	else
 		found(d, NOTE, "by '%s', which the kernel has to know\nmokutil --test-key, for DKMS's key /var/lib/dkms/mok.pub, tells whether it does",

@@ -25,7 +25,7 @@ has_files() {
 	is "$(grep -c '^[^#]' "$tree/etc/modules-load.d/kvm_tdp.conf")" 0
 }
 
-# signed_with CERTIFICATE RELEASE: with the key of which README wants that enrolled.
+# signed_with CERTIFICATE RELEASE: with the key of which docs/SECURE-BOOT.md wants that enrolled.
 signed_with() {
 	local path key
 	key=$(in_tree openssl x509 -inform DER -in "$1" -noout -serial)
@@ -227,16 +227,15 @@ sources_install() {
 	check "make dkms-uninstall again" in_src make dkms-uninstall
 }
 
-# readme_block N: the Nth piece of code in README's chapter on Secure Boot.
-readme_block() {
+# documented N: the Nth piece of code in what the docs have on Secure Boot.
+documented() {
 	awk -v n="$1" '
-		/^### / { inside = $0 == "### Secure Boot" }
-		inside && /^    / && !code { block++ }
+		/^    / && !code { block++ }
 		{ code = /^    / || (code && /^$/) }
-		inside && code && block == n { print substr($0, 5) }' "$KTDP_TOP/README.md"
+		code && block == n { print substr($0, 5) }' "$KTDP_TOP/docs/SECURE-BOOT.md"
 }
 
-# What README says, where there is no firmware to ask for a password; tools that ask
+# What is said there, where there is no firmware to ask for a password; tools that ask
 # the kernel for its release are told.
 by_hand() {
 	{
@@ -247,7 +246,7 @@ by_hand() {
 			modinfo() { command modinfo -k "$(uname -r)" "$@"; }
 			cd /src
 		END
-		readme_block 2
+		documented 2
 	} >"$tree/by-hand"
 	is "$(in_tree bash /by-hand | tail -n 1)" kvm_tdp
 }
@@ -283,7 +282,7 @@ undo_by_hand() {
 }
 
 secure_boot() {
-	check "README's way to sign by hand" by_hand
+	check "the documented way to sign by hand" by_hand
 	check "the modules are signed with that key" signed_with /root/mok.pub "$new"
 	check "mokutil finds that of DKMS enrolled" is_enrolled $mok
 	check "mokutil finds that key enrolled" is_enrolled /root/mok.pub
