@@ -61,6 +61,9 @@
 /* Fewer pages in reserve than this: the worker is sent for more. */
 #define KTDP_EAGER_POOL_LOW	(KTDP_POOL_TARGET * 3 / 4)
 
+/* Pause of the worker when there is no memory, in jiffies. */
+#define KTDP_EAGER_BACKOFF	(HZ / 10)
+
 /* Faults that belong to no exported TDP. */
 static DEFINE_PER_CPU(u64, ktdp_eager_foreign);
 
@@ -191,12 +194,15 @@ static void ktdp_eager_refill(struct work_struct *work)
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(work, struct kvm_exported_tdp, refill_work);
+	bool failed;
 
 	if (!mmget_not_zero(ktdp_mm(tdp)))
 		return;
-	/* Without memory there is no eager fill. */
-	__ktdp_pool_topup(tdp, KTDP_POOL_TARGET);
+	failed = __ktdp_pool_topup(tdp, KTDP_POOL_TARGET);
 	mmput_async(ktdp_mm(tdp));
+	/* No memory, no eager fill: do not reclaim once more for each fault. */
+	if (failed)
+		schedule_timeout_idle(KTDP_EAGER_BACKOFF);
 }
 
 int ktdp_eager_init(struct kvm_exported_tdp *tdp)

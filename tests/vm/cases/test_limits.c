@@ -28,9 +28,11 @@
 #define PATIENCE	60000
 #define FDS		1000
 #define FLOOD		3000
+#define FAULTS		500
 
 static struct bed bed;
 static struct mem mem;
+static int kmod, handle;
 
 static void begin(void)
 {
@@ -51,6 +53,8 @@ static struct figures {
 	long before, full, after;	/* memory.current */
 	uint64_t tables;
 	int at_limit, then;		/* answers of prefault */
+	uint64_t dropped, ms;
+	unsigned int refills;
 } *figures;
 
 /* A VM with a slot of 1G in 4K pages that are in the host, and nothing mapped. */
@@ -103,6 +107,50 @@ static void vmm_limited(void)
 	figures->then = ktdp_prefault(bed.tdp, GPA, PAGE_1G, ACC_W);
 }
 
+/*
+ * A vCPU faults where the table has nothing, and no memory is to be had for it.  Ioctls
+ * of KVM's take memory, so the vCPU runs all the time.
+ */
+static void vmm_faulting(void)
+{
+	static const struct kmod_point refill = {
+		.symbol = "__ktdp_pool_topup",
+		.skip = KMOD_COUNT_ONLY,
+	};
+	unsigned int patience = PATIENCE;
+	uint64_t start, off;
+	char limit[32];
+	int max;
+
+	kmod = kmod_open();
+	vm_open(&bed.vm);
+	vm_add_vcpu(&bed.vm);
+	mem_repeated(&mem, SEED_SIZE);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	must(guest_touch(&bed.vm, GPA, SEED_SIZE));
+	vm_spin(&bed.vm, GPA, SEED_SIZE, 0);
+	max = must(open(CGROUP "memory.max", O_WRONLY | O_CLOEXEC));
+	memset(figures, 0, sizeof(*figures));	/* present from here on */
+	/* The table is given back, KVM's stays. */
+	must(sys_write("/proc/sys/vm/drop_caches", "2"));
+	settle(bed.tdp, 1);
+	snprintf(limit, sizeof(limit), "%ld", sys_read_long(CGROUP "memory.current"));
+	must(write(max, limit, strlen(limit)));
+	kmod_stop(kmod, 0, &refill, 0);
+	start = sys_now();
+	do {
+		for (off = 0; off < SEED_SIZE; off += PAGE_2M)
+			must(madvise(mem.hva + off, PAGE_4K, MADV_DONTNEED));
+		figures->dropped = ktdp_stats(bed.tdp).eager_no_pool;
+	} while (figures->dropped < FAULTS && sys_step(&patience));
+	figures->refills = kmod_passes(kmod, 0);
+	figures->ms = sys_now() - start;
+	must(write(max, "max", 3));
+	vm_spin_stop(&bed.vm);
+	kmod_unstop(kmod, 0);
+}
+
 /* Its wait status. */
 static int in_cgroup(void (*vmm)(void))
 {
@@ -152,6 +200,18 @@ static void test_limit(void)
 	must(read(fd, events, sizeof(events) - 1));
 	close(fd);
 	ok(strstr(events, "oom_kill 0\n"), "nobody was killed for it");
+	munmap(figures, sizeof(*figures));
+}
+
+static void test_limit_eager(void)
+{
+	is(in_cgroup(vmm_faulting), 0, "a VMM at its limit runs on");
+	ok(figures->dropped >= FAULTS, "%llu faults find no table",
+	   (unsigned long long)figures->dropped);
+	/* A few times there is some left; then there is a pause of 100 ms after each. */
+	ok(figures->refills <= figures->ms / 100 + 16,
+	   "memory is asked for %u times in %llu ms", figures->refills,
+	   (unsigned long long)figures->ms);
 	munmap(figures, sizeof(*figures));
 }
 
@@ -224,8 +284,6 @@ static void test_fds(void)
 }
 
 /* The kernel log: whatever is refused, again and again. */
-
-static int kmod, handle;
 
 static int export_encrypted(void)
 {
@@ -559,6 +617,7 @@ static void test_kill(void)
 static const struct tap_case cases[] = {
 	{ "charged", test_charged },
 	{ "limit", test_limit },
+	{ "limit_eager", test_limit_eager },
 	{ "holes", test_holes },
 	{ "cycles", test_cycles },
 	{ "fds", test_fds },
