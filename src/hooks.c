@@ -23,12 +23,12 @@
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/kprobes.h>
+#include <linux/kvm_tdp.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/string.h>
 #include <linux/tracepoint.h>
 #include <linux/workqueue.h>
-#include <linux/kvm_tdp.h>
 
 #include "compat/ftrace.h"
 #include "compat/workqueue.h"

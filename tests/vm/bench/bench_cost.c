@@ -30,15 +30,9 @@ static struct vm vm;
 static struct mem mem;
 static int tdp, kmod, handle;
 
-struct cost {
-	double median, mean;
-};
-
-/* A call of a kind, less what measuring costs. */
 static struct cost calls(const char *name, unsigned int kind, unsigned int batch)
 {
-	struct ktdp_test_bench none = { .batch = 1, .pages = PAGES };
-	struct ktdp_test_bench bench = {
+	const struct ktdp_test_bench bench = {
 		.kind = kind,
 		.handle = handle,
 		.batch = batch,
@@ -48,17 +42,7 @@ static struct cost calls(const char *name, unsigned int kind, unsigned int batch
 		.access = KTDP_TEST_READ | KTDP_TEST_WRITE,
 	};
 
-	kmod_do(kmod, KTDP_TEST_BENCH, &none);
-	section_name("measuring", PAGES);
-	kmod_do(kmod, KTDP_TEST_BENCH, &bench);
-	if (bench.ret)
-		bail("%s: %d", name, bench.ret);
-	section_name(name, PAGES);
-	return (struct cost) {
-		.median = insns(bench.median - none.median) / batch,
-		.mean = insns((double)bench.total / bench.calls -
-			      (double)none.total / none.calls) / batch,
-	};
+	return section_calls(name, kmod, &bench);
 }
 
 static void fault_around(bool on)
@@ -213,14 +197,12 @@ static double log_on(struct mem *big, size_t size, bool full)
 /* The shortest of a few: most of what changes a slot is waiting and allocating. */
 static double protect(struct mem *big, size_t size)
 {
-	double full = 1e9, empty = 1e9, cost;
+	double full = 1e9, empty = 1e9;
 	int i;
 
 	for (i = 0; i < REPEATS; i++) {
-		cost = log_on(big, size, true);
-		full = cost < full ? cost : full;
-		cost = log_on(big, size, false);
-		empty = cost < empty ? cost : empty;
+		full = least(full, log_on(big, size, true));
+		empty = least(empty, log_on(big, size, false));
 	}
 	return full - empty;
 }

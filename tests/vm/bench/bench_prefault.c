@@ -66,11 +66,6 @@ static double by_us(const struct mem *mem, const char *name, unsigned int level,
 	return cost;
 }
 
-static double least(double a, double b)
-{
-	return a < b ? a : b;
-}
-
 /* The least of a few: a machine that has just started has other work, too. */
 static void compare(struct mem *mem, const char *name, const char *peer,
 		    unsigned int level, size_t page)

@@ -30,8 +30,7 @@ static int tdp, kmod, handle;
 /* The median call, on memory that is in the host and not in the table. */
 static double fault(const char *name)
 {
-	struct ktdp_test_bench none = { .batch = 1, .pages = PAGES };
-	struct ktdp_test_bench bench = {
+	const struct ktdp_test_bench bench = {
 		.kind = KTDP_TEST_BENCH_FAULT,
 		.handle = handle,
 		.batch = 1,
@@ -43,12 +42,7 @@ static double fault(const char *name)
 
 	must(madvise(mem.hva, SIZE, MADV_DONTNEED));
 	memset(mem.hva, 1, SIZE);
-	kmod_do(kmod, KTDP_TEST_BENCH, &none);
-	kmod_do(kmod, KTDP_TEST_BENCH, &bench);
-	if (bench.ret)
-		bail("%s: %d", name, bench.ret);
-	section_name(name, PAGES);
-	cost = insns(bench.median - none.median);
+	cost = section_calls(name, kmod, &bench).median;
 	report(name, cost, "insns");
 	return cost;
 }

@@ -77,10 +77,6 @@ static void touch_all(enum order order)
 	}
 }
 
-struct cost {
-	double median, mean;
-};
-
 static struct cost timed(enum order order, const char *name)
 {
 	uint64_t *log = log_mem.hva, sum = 0, begin;

@@ -5,6 +5,8 @@
 #include <x86intrin.h>
 
 #include "../../kmod/marks.h"
+#include "kmod.h"
+#include "tap.h"
 
 static uint64_t ticks(void)
 {
@@ -48,6 +50,12 @@ uint64_t section_begin(void)
 	return begin;
 }
 
+static void section_name(const char *name, double units)
+{
+	profile_next();
+	printf("section: %.0f\t%s\n", units, name);
+}
+
 double section_end(uint64_t begin, const char *name, double units)
 {
 	uint64_t end;
@@ -58,10 +66,27 @@ double section_end(uint64_t begin, const char *name, double units)
 	return insns(end - begin) / units;
 }
 
-void section_name(const char *name, double units)
+struct cost section_calls(const char *name, int kmod, const struct ktdp_test_bench *calls)
 {
-	profile_next();
-	printf("section: %.0f\t%s\n", units, name);
+	struct ktdp_test_bench none = { .batch = 1, .pages = calls->pages };
+	struct ktdp_test_bench bench = *calls;
+
+	kmod_do(kmod, KTDP_TEST_BENCH, &none);
+	section_name("measuring", none.pages);
+	kmod_do(kmod, KTDP_TEST_BENCH, &bench);
+	if (bench.ret)
+		bail("%s: %d", name, bench.ret);
+	section_name(name, bench.pages);
+	return (struct cost) {
+		.median = insns(bench.median - none.median) / bench.batch,
+		.mean = insns((double)bench.total / bench.calls -
+			      (double)none.total / none.calls) / bench.batch,
+	};
+}
+
+double least(double a, double b)
+{
+	return a < b ? a : b;
 }
 
 void report(const char *name, double value, const char *unit)

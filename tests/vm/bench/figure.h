@@ -22,8 +22,15 @@ double insns(double ticks);
 uint64_t section_begin(void);
 double section_end(uint64_t begin, const char *name, double units);
 
-/* The same for calls that were timed one by one (tests/kmod/bench.c). */
-void section_name(const char *name, double units);
+/* The same for the test module's calls, one by one, less what measuring costs. */
+struct ktdp_test_bench;
+struct cost {
+	double median, mean;	/* of a page */
+};
+
+struct cost section_calls(const char *name, int kmod, const struct ktdp_test_bench *calls);
+
+double least(double a, double b);
 
 /* Tell scripts/bench. */
 void report(const char *name, double value, const char *unit);

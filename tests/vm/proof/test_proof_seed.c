@@ -135,10 +135,12 @@ static void test_during(void)
 	for_changes(check_during);
 }
 
-static void check_between(const struct change *change)
+/* All of a change falls where creation is held. */
+static void check_all_at(const struct change *change, const char *what,
+			 const struct kmod_point *point)
 {
-	begin(change->name, "between");
-	proof_hold(FILLER, &p.filler, &point_slot);
+	begin(change->name, what);
+	proof_hold(FILLER, &p.filler, point);
 	proof_run_to(FILLER, &p.filler, run_create);
 	is(change->make(), 0, T("the change"));
 	proof_go(FILLER);
@@ -146,6 +148,11 @@ static void check_between(const struct change *change)
 	check_absent();
 	check_rest();
 	proof_close();
+}
+
+static void check_between(const struct change *change)
+{
+	check_all_at(change, "between", &point_slot);
 }
 
 static void test_between(void)
@@ -227,15 +234,7 @@ static void test_hold(void)
 /* Written, and not yet created. */
 static void check_written(const struct change *change)
 {
-	begin(change->name, "written");
-	proof_hold(FILLER, &p.filler, &point_written);
-	proof_run_to(FILLER, &p.filler, run_create);
-	is(change->make(), 0, T("the change"));
-	proof_go(FILLER);
-	proof_adopt(actor_end(&p.filler));
-	check_absent();
-	check_rest();
-	proof_close();
+	check_all_at(change, "written", &point_written);
 }
 
 static void test_written(void)
