@@ -49,7 +49,7 @@ static int ktdp_pool_fill(struct ktdp_table *table, unsigned int nr)
  * Charged to the memcg of the VM's process, whoever calls.
  *
  * Context: process context, may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0, or -ENOMEM if it holds fewer: they may be enough for the next map.
  */
 int __ktdp_pool_topup(struct kvm_exported_tdp *tdp, unsigned int nr)
 {
@@ -62,8 +62,7 @@ int __ktdp_pool_topup(struct kvm_exported_tdp *tdp, unsigned int nr)
 	ret = ktdp_pool_fill(&tdp->table, nr);
 	set_active_memcg(old);
 	mem_cgroup_put(memcg);
-	/* Less than wanted will do if it is enough for one map. */
-	return ktdp_pool_is_enough(tdp) ? 0 : ret;
+	return ret;
 }
 
 /* Unlinked tables are not changed any more, so their leaves can be counted. */

@@ -29,9 +29,12 @@ static inline bool ktdp_pool_is_enough(const struct kvm_exported_tdp *tdp)
 /* Make sure that it does. */
 static inline int ktdp_pool_topup(struct kvm_exported_tdp *tdp)
 {
+	int ret;
+
 	if (likely(ktdp_pool_is_enough(tdp)))
 		return 0;
-	return __ktdp_pool_topup(tdp, KTDP_POOL_TARGET);
+	ret = __ktdp_pool_topup(tdp, KTDP_POOL_TARGET);
+	return ktdp_pool_is_enough(tdp) ? 0 : ret;
 }
 
 #endif /* _KTDP_POOL_H */

@@ -124,11 +124,12 @@ void window_open(void)
 		if (mmap(window + i * PAGE_4K, PAGE_4K, prots[i],
 			 MAP_SHARED | MAP_FIXED, fd, i * PAGE_4K) == MAP_FAILED)
 			bail("no page of the window");
-	unmapped = window + NR_PAGES * PAGE_4K;
-	must(munmap(unmapped, 2 * PAGE_4K));
 	window_reset();
 	close(fd);
 	late_open();
+	/* Last, for whoever asks for memory below 4G next may be given these. */
+	unmapped = window + NR_PAGES * PAGE_4K;
+	must(munmap(unmapped, 2 * PAGE_4K));
 	must(sem_init(&racer.go, 0, 0));
 	must(sem_init(&racer.gone, 0, 0));
 	must(-pthread_create(&racer.thread, NULL, racer_run, NULL));
