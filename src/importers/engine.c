@@ -80,9 +80,9 @@ struct dma_access {
 /* Return: 0, or -EHWPOISON: nothing counts as moved. */
 static int engine_move(struct dma_engine *engine,
 		       const struct dma_access *access,
-		       const struct dma_xlate *xlate)
+		       const struct kvm_tdp_leaf *leaf)
 {
-	u64 hpa = xlate->hpa + (access->gpa - xlate->gpa);
+	u64 hpa = leaf->hpa + (access->gpa - leaf->gpa);
 	void *page, *guest;
 	int ret = 0;
 
@@ -105,36 +105,34 @@ static int engine_move(struct dma_engine *engine,
 /*
  * One try: 0 done, -ENXIO not mapped with this access, -EIO a bad entry,
  * -EHWPOISON bad memory.  Each access counts as one hit or one miss, however
- * many tries it takes.
+ * many tries it takes.  @found: what a walk found, -EIO included.
  */
 static int engine_access_locked(struct dma_engine *engine,
 				const struct dma_access *access, bool first_try,
-				struct dma_walk_fault *fault)
+				struct kvm_tdp_leaf *found)
 {
-	u8 need = access->write ? DMA_WRITE : DMA_READ;
-	const struct dma_xlate *xlate;
-	struct dma_xlate found;
+	u8 need = access->write ? KVM_TDP_ACCESS_WRITE : KVM_TDP_ACCESS_READ;
+	const struct kvm_tdp_leaf *leaf;
 	int ret;
 
 	lockdep_assert_held(&engine->lock);
 
-	xlate = dma_iotlb_lookup(&engine->iotlb, access->gpa, need);
-	engine->stats.iotlb_hits += first_try && xlate;
-	engine->stats.iotlb_misses += first_try && !xlate;
+	leaf = dma_iotlb_lookup(&engine->iotlb, access->gpa, need);
+	engine->stats.iotlb_hits += first_try && leaf;
+	engine->stats.iotlb_misses += first_try && !leaf;
 
-	if (!xlate) {
+	if (!leaf) {
 		rcu_read_lock();
-		ret = dma_table_walk(&engine->table, access->gpa, &found,
-				     fault);
+		ret = kvm_tdp_walk(&engine->table, access->gpa, found);
 		rcu_read_unlock();
 		if (ret)
 			return ret;
-		if (!(found.access & need))
+		if (!(found->access & need))
 			return -ENXIO;
-		xlate = dma_iotlb_insert(&engine->iotlb, &found);
+		leaf = dma_iotlb_insert(&engine->iotlb, found);
 	}
 
-	return engine_move(engine, access, xlate);
+	return engine_move(engine, access, leaf);
 }
 
 /* Ask the exporter to map the page.  May sleep; no lock is held but the sem. */
@@ -165,20 +163,20 @@ static int engine_fault(struct dma_engine *engine,
 static int engine_access(struct dma_engine *engine,
 			 const struct dma_access *access)
 {
-	struct dma_walk_fault fault;
+	struct X
 	int ret, try;
 
 	lockdep_assert_held(&engine->sem);
 
 	for (try = 0; try < DMA_MAX_TRIES; try++) {
 		raw_spin_lock(&engine->lock);
-		ret = engine_access_locked(engine, access, !try, &fault);
+		ret = engine_access_locked(engine, access, !try, &found);
 		raw_spin_unlock(&engine->lock);
 
 		if (ret == -EIO)
 			/* The entry has a host address, the log has readers. */
 			pr_err_ratelimited("gpa %#llx: reserved bits set in a level %d entry\n",
-					   access->gpa, fault.level);
+					   access->gpa, found.level);
 		if (ret != -ENXIO)
 			return ret;
 
@@ -456,7 +454,6 @@ static int engine_attach_locked(struct dma_engine *engine, int fd, pid_t pid)
 {
 	struct kvm_tdp_fd *tdp_fd;
 	struct mm_struct *mm;
-	void *metadata;
 	int ret;
 
 	lockdep_assert_held_write(&engine->sem);
@@ -474,9 +471,7 @@ static int engine_attach_locked(struct dma_engine *engine, int fd, pid_t pid)
 		goto err_put_tdp_fd;
 	}
 
-	metadata = tdp_fd->ops->get_metadata(tdp_fd);
-	ret = IS_ERR(metadata) ? -EOPNOTSUPP :
-				 dma_table_init(&engine->table, metadata);
+	ret = kvm_tdp_table_init(&engine->table, tdp_fd->ops->get_metadata(tdp_fd));
 	if (ret)
 		goto err_drop_mm;
 

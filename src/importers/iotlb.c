@@ -11,7 +11,7 @@
 
 #include "kvm_tdp_dma.h"
 
-static struct dma_xlate *iotlb_array(struct dma_iotlb *iotlb, int level,
+static struct kvm_tdp_leaf *iotlb_array(struct dma_iotlb *iotlb, int level,
 				     unsigned int *nr)
 {
 	switch (level) {
@@ -27,18 +27,18 @@ static struct dma_xlate *iotlb_array(struct dma_iotlb *iotlb, int level,
 	}
 }
 
-static struct dma_xlate *iotlb_slot(struct dma_iotlb *iotlb, u64 gpa, int level)
+static struct kvm_tdp_leaf *iotlb_slot(struct dma_iotlb *iotlb, u64 gpa, int level)
 {
 	unsigned int nr;
-	struct dma_xlate *array = iotlb_array(iotlb, level, &nr);
+	struct kvm_tdp_leaf *array = iotlb_array(iotlb, level, &nr);
 
-	return &array[(gpa >> dma_level_shift(level)) % nr];
+	return &array[(gpa >> kvm_tdp_level_shift(level)) % nr];
 }
 
-static bool iotlb_match(const struct dma_xlate *entry, u64 gpa, int level)
+static bool iotlb_match(const struct kvm_tdp_leaf *entry, u64 gpa, int level)
 {
 	return entry->level == level &&
-	       !((entry->gpa ^ gpa) >> dma_level_shift(level));
+	       !((entry->gpa ^ gpa) >> kvm_tdp_level_shift(level));
 }
 
 /*
@@ -46,13 +46,13 @@ static bool iotlb_match(const struct dma_xlate *entry, u64 gpa, int level)
  * permissions in place and without an invalidate, so the table has to be read
  * again before the access can be called denied.
  */
-const struct dma_xlate *dma_iotlb_lookup(struct dma_iotlb *iotlb, u64 gpa,
-					 u8 access)
+const struct kvm_tdp_leaf *dma_iotlb_lookup(struct dma_iotlb *iotlb, u64 gpa,
+					    u8 access)
 {
 	int level;
 
-	for (level = 1; level <= DMA_LEAF_LEVELS; level++) {
-		const struct dma_xlate *entry = iotlb_slot(iotlb, gpa, level);
+	for (level = 1; level <= KVM_TDP_LEAF_LEVELS; level++) {
+		const struct kvm_tdp_leaf *entry = iotlb_slot(iotlb, gpa, level);
 
 		if (iotlb_match(entry, gpa, level) &&
 		    (entry->access & access) == access)
@@ -61,12 +61,12 @@ const struct dma_xlate *dma_iotlb_lookup(struct dma_iotlb *iotlb, u64 gpa,
 	return NULL;
 }
 
-const struct dma_xlate *dma_iotlb_insert(struct dma_iotlb *iotlb,
-					 const struct dma_xlate *xlate)
+const struct kvm_tdp_leaf *dma_iotlb_insert(struct dma_iotlb *iotlb,
+					    const struct kvm_tdp_leaf *leaf)
 {
-	struct dma_xlate *entry = iotlb_slot(iotlb, xlate->gpa, xlate->level);
+	struct kvm_tdp_leaf *entry = iotlb_slot(iotlb, leaf->gpa, leaf->level);
 
-	*entry = *xlate;
+	*entry = *leaf;
 	return entry;
 }
 
@@ -78,14 +78,14 @@ const struct dma_xlate *dma_iotlb_insert(struct dma_iotlb *iotlb,
 static void iotlb_invalidate_level(struct dma_iotlb *iotlb, int level,
 				   u64 first, u64 last)
 {
-	unsigned int shift = dma_level_shift(level);
+	unsigned int shift = kvm_tdp_level_shift(level);
 	u64 first_nr = first >> shift, last_nr = last >> shift;
 	unsigned int nr, i, visit;
-	struct dma_xlate *array = iotlb_array(iotlb, level, &nr);
+	struct kvm_tdp_leaf *array = iotlb_array(iotlb, level, &nr);
 
 	visit = min_t(u64, nr, last_nr - first_nr + 1);
 	for (i = 0; i < visit; i++) {
-		struct dma_xlate *entry = &array[(first_nr + i) % nr];
+		struct kvm_tdp_leaf *entry = &array[(first_nr + i) % nr];
 		u64 entry_nr = entry->gpa >> shift;
 
 		if (entry->level && entry_nr >= first_nr && entry_nr <= last_nr)
@@ -97,7 +97,7 @@ void dma_iotlb_invalidate(struct dma_iotlb *iotlb, u64 first, u64 last)
 {
 	int level;
 
-	for (level = 1; level <= DMA_LEAF_LEVELS; level++)
+	for (level = 1; level <= KVM_TDP_LEAF_LEVELS; level++)
 		iotlb_invalidate_level(iotlb, level, first, last);
 }
 

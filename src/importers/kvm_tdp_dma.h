@@ -9,70 +9,13 @@
  * Lock order: dma_engine.sem -> mmap_lock -> (exporter, KVM) -> dma_engine.lock
  */
 
-#include <linux/bits.h>
 #include <linux/kvm_tdp_dma.h>
 #include <linux/kvm_tdp_fd.h>
+#include <linux/kvm_tdp_walk.h>
 #include <linux/mm_types.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-
-/* Levels are KVM's: 1 = 4K, 2 = 2M, 3 = 1G. */
-#define DMA_LEAF_LEVELS		3
-#define DMA_TABLE_LEVELS	5
-
-#define DMA_READ		BIT(0)
-#define DMA_WRITE		BIT(1)
-#define DMA_EXEC		BIT(2)
-
-static inline unsigned int dma_level_shift(int level)
-{
-	return 12 + 9 * (level - 1);
-}
-
-/**
- * struct dma_xlate - a translation, as a walk finds it and the IOTLB keeps it
- * @gpa: first guest physical address it covers, aligned to its level
- * @hpa: the host physical address of @gpa
- * @access: DMA_READ, DMA_WRITE, DMA_EXEC: what all levels of the walk grant
- * @level: how much it covers; 0 marks an unused IOTLB entry
- */
-struct dma_xlate {
-	u64 gpa;
-	u64 hpa;
-	u8 access;
-	u8 level;
-};
-
-/* walk.c */
-
-struct dma_format;
-
-/**
- * struct dma_table - how to walk an exported table; constant while attached
- * @format: decodes entries
- * @root_hpa: the root page
- * @level: levels of the table
- * @max_leaf_level: a leaf above this level is an error
- * @rsvd: [bit 7 of the entry][level - 1]: bits that must be zero
- */
-struct dma_table {
-	const struct dma_format *format;
-	u64 root_hpa;
-	int level;
-	int max_leaf_level;
-	u64 rsvd[2][DMA_TABLE_LEVELS];
-};
-
-/* The entry at which a walk gave up, for the error message. */
-struct dma_walk_fault {
-	u64 entry;
-	int level;
-};
-
-int dma_table_init(struct dma_table *table, const void *metadata);
-int dma_table_walk(const struct dma_table *table, u64 gpa,
-		   struct dma_xlate *xlate, struct dma_walk_fault *fault);
 
 /* iotlb.c */
 
@@ -80,17 +23,17 @@ int dma_table_walk(const struct dma_table *table, u64 gpa,
 #define DMA_IOTLB_2M		64
 #define DMA_IOTLB_1G		16
 
-/* One direct-mapped array per page size, as the split TLBs of hardware. */
+/* One direct-mapped array per page size, as the split TLBs of hardware; level 0: unused. */
 struct dma_iotlb {
-	struct dma_xlate e4k[DMA_IOTLB_4K];
-	struct dma_xlate e2m[DMA_IOTLB_2M];
-	struct dma_xlate e1g[DMA_IOTLB_1G];
+	struct kvm_tdp_leaf e4k[DMA_IOTLB_4K];
+	struct kvm_tdp_leaf e2m[DMA_IOTLB_2M];
+	struct kvm_tdp_leaf e1g[DMA_IOTLB_1G];
 };
 
-const struct dma_xlate *dma_iotlb_lookup(struct dma_iotlb *iotlb, u64 gpa,
-					 u8 access);
-const struct dma_xlate *dma_iotlb_insert(struct dma_iotlb *iotlb,
-					 const struct dma_xlate *xlate);
+const struct kvm_tdp_leaf *dma_iotlb_lookup(struct dma_iotlb *iotlb, u64 gpa,
+					    u8 access);
+const struct kvm_tdp_leaf *dma_iotlb_insert(struct dma_iotlb *iotlb,
+					    const struct kvm_tdp_leaf *leaf);
 void dma_iotlb_invalidate(struct dma_iotlb *iotlb, u64 first, u64 last);
 void dma_iotlb_clear(struct dma_iotlb *iotlb);
 
@@ -113,7 +56,7 @@ struct dma_engine {
 	struct rw_semaphore sem;
 	struct kvm_tdp_fd *tdp_fd;
 	struct mm_struct *mm;
-	struct dma_table table;
+	struct kvm_tdp_table table;
 	struct kvm_tdp_importer_ops importer_ops;
 
 	raw_spinlock_t lock;

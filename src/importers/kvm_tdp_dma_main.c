@@ -3,8 +3,8 @@
  * kvm_tdp_dma: a DMA engine in software, the reference importer of kvm_tdp.
  *
  * This file is the char device: open, the table of ioctls, release.  See
- * engine.c for the importer proper, iotlb.c and walk.c for what hardware would
- * do by itself.
+ * engine.c for the importer proper, and iotlb.c for what hardware would do by
+ * itself; the walker is linux/kvm_tdp_walk.h.
  */
 
 #include <linux/capability.h>

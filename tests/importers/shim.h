@@ -2,7 +2,7 @@
 #ifndef TESTS_IMPORTERS_SHIM_H
 #define TESTS_IMPORTERS_SHIM_H
 
-/* The few words of the kernel that walk.c and iotlb.c use. */
+/* The few words of the kernel that the walker and iotlb.c use. */
 
 #include <errno.h>
 #include <stdbool.h>
@@ -13,6 +13,9 @@
 typedef unsigned char u8;
 typedef unsigned int u32;
 typedef unsigned long long u64;
+
+#define IS_ERR(p)		((unsigned long)(p) >= -4095UL)
+#define PTR_ERR(p)		((long)(p))
 
 #define BIT(n)			(1UL << (n))
 #define BIT_ULL(n)		(1ULL << (n))

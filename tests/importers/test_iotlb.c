@@ -26,7 +26,7 @@ bool pfn_valid(u64 pfn)
 }
 
 struct inserted {
-	struct dma_xlate xlate;
+	struct kvm_tdp_leaf leaf;
 	bool gone;
 };
 
@@ -55,13 +55,13 @@ static void random_insert(void)
 	struct inserted *new = &history[nr_history];
 	int level = 1 + random_below(3);
 
-	new->xlate = (struct dma_xlate){
+	new->leaf = (struct kvm_tdp_leaf){
 		.gpa = random_gpa() & ~(bytes_of(level) - 1),
 		.hpa = (u64)nr_history << 30,
 		.access = 1 + random_below(7),
 		.level = level,
 	};
-	dma_iotlb_insert(&iotlb, &new->xlate);
+	dma_iotlb_insert(&iotlb, &new->leaf);
 	nr_history++;
 }
 
@@ -72,23 +72,23 @@ static void invalidate(u64 first, u64 last)
 
 	dma_iotlb_invalidate(&iotlb, first, last);
 	for (i = 0; i < nr_history; i++) {
-		struct dma_xlate *xlate = &history[i].xlate;
+		struct kvm_tdp_leaf *leaf = &history[i].leaf;
 
-		if (xlate->gpa <= last &&
-		    xlate->gpa + bytes_of(xlate->level) - 1 >= first)
+		if (leaf->gpa <= last &&
+		    leaf->gpa + bytes_of(leaf->level) - 1 >= first)
 			history[i].gone = true;
 	}
 }
 
 static bool lookup_is_right(u64 gpa, u8 access)
 {
-	const struct dma_xlate *hit = dma_iotlb_lookup(&iotlb, gpa, access);
+	const struct kvm_tdp_leaf *hit = dma_iotlb_lookup(&iotlb, gpa, access);
 	const struct inserted *of;
 
 	if (!hit)
 		return true;
 	of = &history[hit->hpa >> 30];
-	if (!of->gone && !memcmp(hit, &of->xlate, sizeof(*hit)) &&
+	if (!of->gone && !memcmp(hit, &of->leaf, sizeof(*hit)) &&
 	    hit->gpa <= gpa && gpa - hit->gpa < bytes_of(hit->level) &&
 	    (hit->access & access) == access)
 		return true;
@@ -124,16 +124,16 @@ static void test_random(void)
 
 static bool hit(u64 gpa)
 {
-	return dma_iotlb_lookup(&iotlb, gpa, DMA_READ);
+	return dma_iotlb_lookup(&iotlb, gpa, KVM_TDP_ACCESS_READ);
 }
 
 static void put(int level, u64 gpa)
 {
-	struct dma_xlate xlate = {
-		.gpa = gpa, .access = DMA_READ, .level = level,
+	struct kvm_tdp_leaf leaf = {
+		.gpa = gpa, .access = KVM_TDP_ACCESS_READ, .level = level,
 	};
 
-	dma_iotlb_insert(&iotlb, &xlate);
+	dma_iotlb_insert(&iotlb, &leaf);
 }
 
 static void test_bounds(void)

@@ -5,13 +5,13 @@
  */
 #include <asm/kvm_exported_tdp.h>
 
-#include "kvm_tdp_dma.h"
+#include <linux/kvm_tdp_walk.h>
 #include "tap.h"
 
 #define POOL_HPA	0x7654000ULL
 #define POOL_PAGES	5
 
-#define RWX		(DMA_READ | DMA_WRITE | DMA_EXEC)
+#define RWX		(KVM_TDP_ACCESS_READ | KVM_TDP_ACCESS_WRITE | KVM_TDP_ACCESS_EXEC)
 #define LEAF		BIT_ULL(7)
 
 static u64 pool[POOL_PAGES][512];
@@ -37,9 +37,9 @@ static u64 bits(int type, u8 access)
 
 	if (type == KVM_TDP_TYPE_EPT)
 		return access;
-	entry = access & DMA_READ ? 5 : 0;
-	entry |= access & DMA_WRITE ? 2 : 0;
-	return access & DMA_EXEC ? entry : entry | BIT_ULL(63);
+	entry = access & KVM_TDP_ACCESS_READ ? 5 : 0;
+	entry |= access & KVM_TDP_ACCESS_WRITE ? 2 : 0;
+	return access & KVM_TDP_ACCESS_EXEC ? entry : entry | BIT_ULL(63);
 }
 
 static struct kvm_exported_tdp_meta_vmx metadata(int type, int levels)
@@ -62,9 +62,8 @@ struct walk {
 	int levels;
 	int leaf;
 	u64 gpa;
-	struct dma_table table;
-	struct dma_xlate xlate;
-	struct dma_walk_fault fault;
+	struct kvm_tdp_table table;
+	struct kvm_tdp_leaf found;
 };
 
 static u64 *entry_at(const struct walk *w, int level)
@@ -89,30 +88,30 @@ static void build(struct walk *w)
 				      bits(w->type, RWX);
 	*entry_at(w, w->leaf) = leaf_hpa(w->leaf) | bits(w->type, RWX) |
 				(w->leaf > 1 ? LEAF : 0);
-	if (dma_table_init(&w->table, &md))
+	if (kvm_tdp_table_init(&w->table, &md))
 		bail("the table is refused");
 }
 
 static int walk(struct walk *w)
 {
-	memset(&w->xlate, 0xee, sizeof(w->xlate));
-	return dma_table_walk(&w->table, w->gpa, &w->xlate, &w->fault);
+	memset(&w->found, 0xee, sizeof(w->found));
+	return kvm_tdp_walk(&w->table, w->gpa, &w->found);
 }
 
 static bool found(struct walk *w, u8 access)
 {
 	u64 size = BIT_ULL(3 + 9 * w->leaf);
 
-	return !walk(w) && w->xlate.gpa == (w->gpa & ~(size - 1)) &&
-	       w->xlate.hpa == (leaf_hpa(w->leaf) & ~(size - 1)) &&
-	       w->xlate.access == access && w->xlate.level == w->leaf;
+	return !walk(w) && w->found.gpa == (w->gpa & ~(size - 1)) &&
+	       w->found.hpa == (leaf_hpa(w->leaf) & ~(size - 1)) &&
+	       w->found.access == access && w->found.level == w->leaf;
 }
 
 /* NPT has no bit for read; EPT calls write without read a misconfiguration. */
 static bool is_sane(int type, u8 access)
 {
-	return access & DMA_READ ||
-	       (type == KVM_TDP_TYPE_EPT && !(access & DMA_WRITE));
+	return access & KVM_TDP_ACCESS_READ ||
+	       (type == KVM_TDP_TYPE_EPT && !(access & KVM_TDP_ACCESS_WRITE));
 }
 
 /* What all levels grant, for every access at every level. */
@@ -168,8 +167,8 @@ static bool reserved_is_seen(struct walk *w)
 		flip = all & LEAF ? BIT_ULL(50) : BIT_ULL(51);
 		for (i = 0; i < 2; i++, flip = BIT_ULL(11)) {
 			*entry = all | flip;
-			if (walk(w) != -EIO || w->fault.level != level ||
-			    w->fault.entry != (all | flip))
+			if (walk(w) != -EIO || w->found.level != level ||
+			    w->found.entry != (all | flip))
 				return false;
 		}
 		*entry = all;
@@ -213,7 +212,7 @@ static void test_path(int type, int levels, int leaf)
 /* Without the user bit a nested walk is refused. */
 static void test_user_bit(void)
 {
-	struct walk w = { KVM_TDP_TYPE_NPT, 4, 1, 0x5000, {}, {}, {} };
+	struct walk w = { .type = KVM_TDP_TYPE_NPT, .levels = 4, .leaf = 1, .gpa = 0x5000 };
 
 	build(&w);
 	*entry_at(&w, 3) &= ~BIT_ULL(2);
@@ -223,10 +222,10 @@ static void test_user_bit(void)
 static int init_with(void (*spoil)(struct kvm_exported_tdp_meta_vmx *md))
 {
 	struct kvm_exported_tdp_meta_vmx md = metadata(KVM_TDP_TYPE_EPT, 4);
-	struct dma_table table;
+	struct kvm_tdp_table table;
 
 	spoil(&md);
-	return dma_table_init(&table, &md);
+	return kvm_tdp_table_init(&table, &md);
 }
 
 #define SPOIL(_name, _what) \
