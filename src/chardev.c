@@ -4,6 +4,7 @@
  */
 
 #include <linux/file.h>
+#include <linux/kvm_tdp.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 
@@ -29,7 +30,7 @@ ktdp_chardev_export(const struct kvm_create_tdp_fd *arg)
 
 static int ktdp_chardev_create(struct ktdp_ioctl_call *call)
 {
-	struct kvm_create_tdp_fd *arg = &call->arg.create;
+	struct kvm_create_tdp_fd *arg = call->arg;
 	struct kvm_exported_tdp *tdp;
 	struct file *file;
 	int fd, ret;
@@ -74,7 +75,7 @@ static long ktdp_chardev_ioctl(struct file *file, unsigned int cmd,
 			       unsigned long arg)
 {
 	return ktdp_ioctl(ktdp_chardev_ioctls, ARRAY_SIZE(ktdp_chardev_ioctls),
-			  file, cmd, arg);
+			  NULL, cmd, arg);
 }
 
 static const struct file_operations ktdp_chardev_fops = {

@@ -6,6 +6,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/capability.h>
 #include <linux/file.h>
+#include <linux/kvm_tdp.h>
 #include <linux/module.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -72,7 +73,7 @@ static const struct kvm_exported_tdp_ops ktdp_ops = {
 
 static struct kvm_exported_tdp *ktdp_call_tdp(const struct ktdp_ioctl_call *call)
 {
-	struct kvm_tdp_fd *tdp_fd = call->file->private_data;
+	struct kvm_tdp_fd *tdp_fd = call->data;
 
 	return tdp_fd->priv;
 }
@@ -81,7 +82,7 @@ static int ktdp_fd_info(struct ktdp_ioctl_call *call)
 {
 	struct kvm_exported_tdp *tdp = ktdp_call_tdp(call);
 	const struct ktdp_fmt *fmt = &tdp->table.fmt;
-	struct kvm_tdp_info *info = &call->arg.info;
+	struct kvm_tdp_info *info = call->arg;
 
 	if (info->flags)
 		return -EINVAL;
@@ -106,7 +107,7 @@ static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
 {
 	const u32 known = KVM_TDP_ACCESS_READ | KVM_TDP_ACCESS_WRITE |
 			  KVM_TDP_ACCESS_EXEC;
-	struct kvm_tdp_prefault *arg = &call->arg.prefault;
+	struct kvm_tdp_prefault *arg = call->arg;
 	int ret;
 
 	if (arg->flags || arg->pad || !arg->access || (arg->access & ~known) ||
@@ -120,7 +121,7 @@ static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
 
 static int ktdp_fd_map(struct ktdp_ioctl_call *call)
 {
-	struct kvm_tdp_map *map = &call->arg.map;
+	struct kvm_tdp_map *map = call->arg;
 	int ret;
 
 	if (map->flags || map->pad || !map->nr_runs ||
@@ -132,15 +133,17 @@ static int ktdp_fd_map(struct ktdp_ioctl_call *call)
 
 static int ktdp_fd_stats(struct ktdp_ioctl_call *call)
 {
-	if (call->arg.stats.flags)
+	struct kvm_tdp_stats *stats = call->arg;
+
+	if (stats->flags)
 		return -EINVAL;
-	ktdp_export_stats(ktdp_call_tdp(call), &call->arg.stats);
+	ktdp_export_stats(ktdp_call_tdp(call), stats);
 	return ktdp_ioctl_reply(call);
 }
 
 static int ktdp_fd_verify(struct ktdp_ioctl_call *call)
 {
-	struct kvm_tdp_verify *verify = &call->arg.verify;
+	struct kvm_tdp_verify *verify = call->arg;
 	int ret;
 
 	if (verify->flags || !ktdp_range_ok(verify->gpa, verify->length))
@@ -167,8 +170,8 @@ static const struct ktdp_ioctl ktdp_fd_ioctls[] = {
 static long ktdp_fd_ioctl(struct file *file, unsigned int cmd,
 			  unsigned long arg)
 {
-	return ktdp_ioctl(ktdp_fd_ioctls, ARRAY_SIZE(ktdp_fd_ioctls), file, cmd,
-			  arg);
+	return ktdp_ioctl(ktdp_fd_ioctls, ARRAY_SIZE(ktdp_fd_ioctls),
+			  file->private_data, cmd, arg);
 }
 
 static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)

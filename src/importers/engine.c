@@ -45,15 +45,14 @@
 #include <linux/gfp.h>
 #include <linux/highmem.h>
 #include <linux/minmax.h>
-#include <linux/pid.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/uaccess.h>
 
 #include "kvm_tdp_dma.h"
+#include "pid_mm.h"
 
 /*
  * How often to ask for a page that is gone again by the time we look.  The
@@ -163,7 +162,7 @@ static int engine_fault(struct dma_engine *engine,
 static int engine_access(struct dma_engine *engine,
 			 const struct dma_access *access)
 {
-	struct X
+	struct kvm_tdp_leaf found;
 	int ret, try;
 
 	lockdep_assert_held(&engine->sem);
@@ -419,37 +418,6 @@ static void engine_invalidate(void *data, unsigned long start,
 	raw_spin_unlock(&engine->lock);
 }
 
-/*
- * The mm only names the VM to fault(): a reference on mm_count keeps the name
- * from being reused, and lets the VMM's memory go when the VMM exits.
- */
-static struct mm_struct *mm_grab_of_pid(pid_t nr)
-{
-	struct task_struct *task;
-	struct mm_struct *mm;
-	struct pid *pid;
-
-	if (!nr) {
-		mmgrab(current->mm);
-		return current->mm;
-	}
-
-	pid = find_get_pid(nr);
-	task = get_pid_task(pid, PIDTYPE_PID);
-	put_pid(pid);
-	if (!task)
-		return ERR_PTR(-ESRCH);
-
-	mm = get_task_mm(task);
-	put_task_struct(task);
-	if (!mm)
-		return ERR_PTR(-ESRCH);
-
-	mmgrab(mm);
-	mmput(mm);
-	return mm;
-}
-
 static int engine_attach_locked(struct dma_engine *engine, int fd, pid_t pid)
 {
 	struct kvm_tdp_fd *tdp_fd;
@@ -465,7 +433,7 @@ static int engine_attach_locked(struct dma_engine *engine, int fd, pid_t pid)
 	if (IS_ERR(tdp_fd))
 		return PTR_ERR(tdp_fd);
 
-	mm = mm_grab_of_pid(pid);
+	mm = ktdp_grab_mm_of_pid(pid);
 	if (IS_ERR(mm)) {
 		ret = PTR_ERR(mm);
 		goto err_put_tdp_fd;

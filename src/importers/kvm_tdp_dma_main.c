@@ -13,8 +13,8 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
+#include "ioctl.h"
 #include "kvm_tdp_dma.h"
 
 /**
@@ -44,129 +44,68 @@
  * engine_invalidate(), 7 and 8 are engine_detach_locked().
  */
 
-/* Every struct begins with its size. */
-union dma_ioctl_arg {
-	__u32 size;
-	struct kvm_tdp_dma_attach attach;
-	struct kvm_tdp_dma_detach detach;
-	struct kvm_tdp_dma_rw rw;
-	struct kvm_tdp_dma_copy copy;
-	struct kvm_tdp_dma_stats stats;
-};
-
-static int ioctl_attach(struct dma_engine *engine, union dma_ioctl_arg *arg)
+static int ioctl_attach(struct ktdp_ioctl_call *call)
 {
-	if (arg->attach.flags)
+	struct kvm_tdp_dma_attach *attach = call->arg;
+
+	if (attach->flags)
 		return -EINVAL;
-	return dma_engine_attach(engine, arg->attach.tdp_fd, arg->attach.pid);
+	return dma_engine_attach(call->data, attach->tdp_fd, attach->pid);
 }
 
-static int ioctl_detach(struct dma_engine *engine, union dma_ioctl_arg *arg)
+static int ioctl_detach(struct ktdp_ioctl_call *call)
 {
-	if (arg->detach.flags)
+	struct kvm_tdp_dma_detach *detach = call->arg;
+
+	if (detach->flags)
 		return -EINVAL;
-	return dma_engine_detach(engine);
+	return dma_engine_detach(call->data);
 }
 
-static int ioctl_read(struct dma_engine *engine, union dma_ioctl_arg *arg)
+/* What was moved before an error is told, too. */
+static int ioctl_read(struct ktdp_ioctl_call *call)
 {
-	return dma_engine_rw(engine, &arg->rw, false);
+	int ret = dma_engine_rw(call->data, call->arg, false);
+
+	return ktdp_ioctl_reply(call) ?: ret;
 }
 
-static int ioctl_write(struct dma_engine *engine, union dma_ioctl_arg *arg)
+static int ioctl_write(struct ktdp_ioctl_call *call)
 {
-	return dma_engine_rw(engine, &arg->rw, true);
+	int ret = dma_engine_rw(call->data, call->arg, true);
+
+	return ktdp_ioctl_reply(call) ?: ret;
 }
 
-static int ioctl_copy(struct dma_engine *engine, union dma_ioctl_arg *arg)
+static int ioctl_copy(struct ktdp_ioctl_call *call)
 {
-	return dma_engine_copy(engine, &arg->copy);
+	int ret = dma_engine_copy(call->data, call->arg);
+
+	return ktdp_ioctl_reply(call) ?: ret;
 }
 
-static int ioctl_stats(struct dma_engine *engine, union dma_ioctl_arg *arg)
+static int ioctl_stats(struct ktdp_ioctl_call *call)
 {
-	if (arg->stats.flags)
+	struct kvm_tdp_dma_stats *stats = call->arg;
+
+	if (stats->flags)
 		return -EINVAL;
-	dma_engine_get_stats(engine, &arg->stats);
-	return 0;
+	dma_engine_get_stats(call->data, stats);
+	return ktdp_ioctl_reply(call);
 }
 
-/**
- * struct dma_ioctl - one ioctl
- * @cmd: its number
- * @size: sizeof of the struct it takes
- * @min_size: sizeof of the first version of that struct
- * @writes_back: the struct has members for results, of errors too
- * @execute: does it
- */
-struct dma_ioctl {
-	unsigned int cmd;
-	size_t size;
-	size_t min_size;
-	bool writes_back;
-	int (*execute)(struct dma_engine *engine, union dma_ioctl_arg *arg);
+static const struct ktdp_ioctl dma_ioctls[] = {
+	KTDP_IOCTL(KVM_TDP_DMA_ATTACH, struct kvm_tdp_dma_attach, pid, ioctl_attach),
+	KTDP_IOCTL(KVM_TDP_DMA_DETACH, struct kvm_tdp_dma_detach, flags, ioctl_detach),
+	KTDP_IOCTL(KVM_TDP_DMA_READ, struct kvm_tdp_dma_rw, done, ioctl_read),
+	KTDP_IOCTL(KVM_TDP_DMA_WRITE, struct kvm_tdp_dma_rw, done, ioctl_write),
+	KTDP_IOCTL(KVM_TDP_DMA_COPY, struct kvm_tdp_dma_copy, done, ioctl_copy),
+	KTDP_IOCTL(KVM_TDP_DMA_STATS, struct kvm_tdp_dma_stats, bytes_written, ioctl_stats),
 };
-
-/* checkpatch: _struct is used twice, but is a type */
-#define DMA_IOCTL(_cmd, _struct, _last, _writes_back, _execute) {	\
-	.cmd = (_cmd),							\
-	.size = sizeof(struct _struct),					\
-	.min_size = offsetofend(struct _struct, _last),			\
-	.writes_back = (_writes_back),					\
-	.execute = (_execute),						\
-}
-
-static const struct dma_ioctl dma_ioctls[] = {
-	DMA_IOCTL(KVM_TDP_DMA_ATTACH, kvm_tdp_dma_attach, pid, false,
-		  ioctl_attach),
-	DMA_IOCTL(KVM_TDP_DMA_DETACH, kvm_tdp_dma_detach, flags, false,
-		  ioctl_detach),
-	DMA_IOCTL(KVM_TDP_DMA_READ, kvm_tdp_dma_rw, done, true, ioctl_read),
-	DMA_IOCTL(KVM_TDP_DMA_WRITE, kvm_tdp_dma_rw, done, true, ioctl_write),
-	DMA_IOCTL(KVM_TDP_DMA_COPY, kvm_tdp_dma_copy, done, true, ioctl_copy),
-	DMA_IOCTL(KVM_TDP_DMA_STATS, kvm_tdp_dma_stats, bytes_written, true,
-		  ioctl_stats),
-};
-
-static const struct dma_ioctl *dma_ioctl_find(unsigned int cmd)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(dma_ioctls); i++) {
-		if (dma_ioctls[i].cmd == cmd)
-			return &dma_ioctls[i];
-	}
-	return NULL;
-}
 
 static long dma_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	const struct dma_ioctl *ioctl = dma_ioctl_find(cmd);
-	void __user *user = (void __user *)arg;
-	union dma_ioctl_arg kernel = {};
-	u32 size;
-	int ret;
-
-	if (!ioctl)
-		return -ENOTTY;
-	if (get_user(size, (u32 __user *)user))
-		return -EFAULT;
-	if (size < ioctl->min_size)
-		return -EINVAL;
-	if (size > PAGE_SIZE)
-		return -E2BIG;
-
-	ret = copy_struct_from_user(&kernel, ioctl->size, user, size);
-	if (ret)
-		return ret;
-	/* read twice: what was checked is what counts */
-	kernel.size = size;
-
-	ret = ioctl->execute(file->private_data, &kernel);
-	if (ioctl->writes_back &&
-	    copy_to_user(user, &kernel, min_t(size_t, size, ioctl->size)))
-		return -EFAULT;
-	return ret;
+	return ktdp_ioctl(dma_ioctls, ARRAY_SIZE(dma_ioctls), file->private_data, cmd, arg);
 }
 
 static int dma_open(struct inode *inode, struct file *file)

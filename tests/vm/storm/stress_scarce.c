@@ -75,11 +75,11 @@ static void process_mark(pid_t pid, const char *score, bool group)
 		must(sys_write(GROUP "/cgroup.procs", text));
 }
 
-/* A number of /proc/meminfo, in kB. */
-static unsigned long meminfo(const char *name)
+/* A number of the host's, of a file of such. */
+static unsigned long host_number(const char *path, const char *name)
 {
-	char text[4096] = "", *at;
-	FILE *file = fopen("/proc/meminfo", "re");
+	char text[16384] = "", *at;
+	FILE *file = fopen(path, "re");
 
 	if (!file || !fread(text, 1, sizeof(text) - 1, file))
 		_exit(1);
@@ -90,21 +90,33 @@ static unsigned long meminfo(const char *name)
 
 static unsigned long swap_used(void)
 {
-	return meminfo("SwapTotal:") - meminfo("SwapFree:");
+	return host_number("/proc/meminfo", "SwapTotal:") -
+	       host_number("/proc/meminfo", "SwapFree:");
+}
+
+static unsigned long oom_kills(void)
+{
+	return host_number("/proc/vmstat", "\noom_kill ");
 }
 
 static pid_t hog_start(bool group, unsigned long swap)
 {
 	uint64_t end = sys_now() + HOG_PATIENCE;
+	unsigned long kills = oom_kills();
 	pid_t pid = must(fork());
 
 	if (pid)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	process_mark(getpid(), SCORE_HOG, group);
-	/* What is mapped is there at once, and others are swapped for it. */
+	/*
+	 * What is mapped is there at once, and others are swapped for it.  Once the OOM
+	 * killer has chosen, what its victim gives is left to those that wait for it: it
+	 * may choose the hog next, and panics if there is nobody left when the storm
+	 * itself asks.
+	 */
 	mlockall(MCL_FUTURE);
-	while (swap_used() < swap && sys_now() < end)
+	while (swap_used() < swap && oom_kills() == kills && sys_now() < end)
 		mmap(NULL, CHUNK, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	usleep(100000);
@@ -136,7 +148,7 @@ static bool process_ends(pid_t pid)
 	return true;
 }
 
-/* Swap is never all that is wanted: the hog goes on until it is stopped. */
+/* Swap is never all that is wanted: the hog goes on until somebody is killed. */
 bool scarce_kill(struct vmm *vmm, bool group)
 {
 	bool killed;

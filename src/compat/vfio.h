@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_COMPAT_VFIO_H
+#define _KTDP_COMPAT_VFIO_H
+
+/*
+ * What the backends of VFIO containers are, which is in no header that is installed:
+ * drivers/vfio/vfio.h, from 6.1 to 7.3.  tests/btf holds it against the kernel.
+ */
+
+#include <linux/eventfd.h>
+#include <linux/types.h>
+#include <linux/vfio.h>
+
+#include "facts.h"
+
+struct iommu_group;
+
+/* Of the first kind are groups of devices behind an IOMMU. */
+#define KTDP_VFIO_IOMMU	0
+
+/* All functions that we have none for are optional. */
+struct vfio_iommu_driver_ops {
+	char *name;
+	struct module *owner;
+	void *(*open)(unsigned long arg);
+	void (*release)(void *data);
+	long (*ioctl)(void *data, unsigned int cmd, unsigned long arg);
+	int (*attach_group)(void *data, struct iommu_group *group, unsigned int type);
+	void (*detach_group)(void *data, struct iommu_group *group);
+	void *others[16];
+};
+
+int vfio_register_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+void vfio_unregister_iommu_driver(const struct vfio_iommu_driver_ops *ops);
+
+/* 6.8 took the number away. */
+#ifdef KTDP_HAS_EVENTFD_COUNT
+#define ktdp_eventfd_signal(ctx)	eventfd_signal(ctx)
+#else
+#define ktdp_eventfd_signal(ctx)	eventfd_signal(ctx, 1)
+#endif
+
+#endif /* _KTDP_COMPAT_VFIO_H */

@@ -1,0 +1,565 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Follow a guest: what its second-stage table maps is put into the domain when a
+ * transfer asks for it, and taken out when an invalidate says so.
+ *
+ * The contract: a translation is good until an invalidate that covers it returns, and
+ * then the device has no access through it.  And the promise to the driver: if done
+ * answers 0, all of the transfer was mapped from the return of begin to the call of
+ * done.  iommu->lock is held
+ *
+ *  M over a walk, the iommu_map() of what it found, and setting its bit;
+ *  U over clearing bits, marking the transfers in @ranges that overlap these pages,
+ *    iommu_unmap_fast() of them, and iommu_iotlb_sync(), which waits until the IOMMU
+ *    has no access through them in flight;
+ *  B over putting a transfer into @ranges; and over looking whether it was marked since,
+ *    and calling it begun if not;
+ *  D over taking it out of @ranges, and looking whether it was marked.
+ *
+ * Nothing else maps, unmaps or marks.  An invalidate does U for all that it covers,
+ * some pages at a time, with the lock dropped between.
+ *
+ *	M before its U		U finds the bit, and takes the page out
+ *	M after its U		the walk does not find the old entry: the exporter took it
+ *				out of the table before it called invalidate
+ *	M while the table page	that the walk reads is unlinked: as M before its U, for
+ *	it reads is unlinked	the page is told of as a whole
+ *	U between B and D	the transfer is marked, for U finds it in @ranges if any
+ *				of its pages was mapped; and while begin is not done
+ *				that means that begin looks at all pages again
+ *	U before B		the bits are clear, so begin maps the pages again
+ *	U after D		the driver has said that the device is done
+ *
+ * So a transfer that is begun had each of its pages mapped at some instant after it was
+ * put into @ranges, and none taken out since.
+ *
+ * U finds what M did: a page is mapped by one call of 4K, or of 2M for a leaf that is
+ * as large, only into a window that is empty, and unmapped in these units, for drivers
+ * differ in what they do about holes, parts of leaves, and entries that are present.
+ * A mapped page for which write access is wanted is unmapped first, which marks the
+ * transfers that read it.
+ *
+ * A hold takes 64 entries in or out at most, and looks at the transfers that overlap
+ * these.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/export.h>
+#include <linux/interval_tree_generic.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "compat/iommu.h"
+#include "iommu.h"
+
+#define HOLD_ENTRIES	64
+
+/* How often a page, or a transfer, is tried that is gone before it is begun. */
+#define TRIES		64
+
+static u64 range_first(const struct kvm_tdp_range *range)
+{
+	return range->gpa;
+}
+
+static u64 range_last(const struct kvm_tdp_range *range)
+{
+	return range->gpa + range->length - 1;
+}
+
+INTERVAL_TREE_DEFINE(struct kvm_tdp_range, node, u64, subtree_last, range_first, range_last,
+		     static, ranges)
+
+static void ranges_mark(struct kvm_tdp_iommu *iommu, u64 first, u64 last)
+{
+	struct kvm_tdp_range *range;
+
+	for (range = ranges_iter_first(&iommu->ranges, first, last); range;
+	     range = ranges_iter_next(range, first, last)) {
+		struct kvm_tdp_io *io = range->io;
+
+		if (io->is_hit)
+			continue;
+		io->is_hit = true;
+		if (!io->in_flight)
+			continue;
+		iommu->info.hits++;
+		if (io->hit)
+			io->hit(io);
+	}
+}
+
+static void domain_unmap(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
+			 struct iommu_iotlb_gather *gather)
+{
+	size_t unmapped = iommu_unmap_fast(iommu->domain, gpa, size, gather);
+
+	iommu->info.mapped -= size;
+	/* The device may still have access, to memory that is somebody else's soon. */
+	WARN_ONCE(unmapped != size, "IOMMU driver unmapped %#zx of %#zx", unmapped, size);
+}
+
+/*
+ * Take pages [first, end) of a window out, or as many as a hold allows.  Return: the
+ * first that was not looked at.
+ */
+static unsigned int window_unmap(struct kvm_tdp_iommu *iommu, struct window *window,
+				 u64 base, unsigned int first, unsigned int end)
+{
+	unsigned int at, run, from = WINDOW_PAGES, left = HOLD_ENTRIES;
+	struct iommu_iotlb_gather gather;
+
+	lockdep_assert_held(&iommu->lock);
+	iommu_iotlb_gather_init(&gather);
+	if (window->huge) {
+		domain_unmap(iommu, base, WINDOW_SIZE, &gather);
+		window->huge = false;
+		from = 0;
+		at = WINDOW_PAGES;
+	} else {
+		for (at = find_next_bit(window->mapped, end, first); at < end && left;
+		     at = find_next_bit(window->mapped, end, run)) {
+			run = find_next_zero_bit(window->mapped, min(end, at + left), at);
+			domain_unmap(iommu, base + (u64)at * SZ_4K,
+				     (size_t)(run - at) * SZ_4K, &gather);
+			from = min(from, at);
+			left -= run - at;
+		}
+	}
+	if (from == WINDOW_PAGES)
+		return at;
+	bitmap_clear(window->mapped, from, at - from);
+	bitmap_clear(window->writable, from, at - from);
+	iommu_iotlb_sync(iommu->domain, &gather);
+	ranges_mark(iommu, base + (u64)from * SZ_4K, base + (u64)at * SZ_4K - 1);
+	return at;
+}
+
+/* Take out what there is from @gpa on, in a hold.  Return: where to go on, 0: nowhere. */
+static u64 unmap_some(struct kvm_tdp_iommu *iommu, u64 gpa, u64 last)
+{
+	unsigned long index = gpa >> WINDOW_SHIFT;
+	struct window *window;
+	unsigned int at, end;
+	u64 base;
+
+	window = xa_find(&iommu->windows, &index, last >> WINDOW_SHIFT, XA_PRESENT);
+	if (!window)
+		return 0;
+	base = (u64)index << WINDOW_SHIFT;
+	at = gpa > base ? (gpa - base) / SZ_4K : 0;
+	end = min_t(u64, (last - base) / SZ_4K + 1, WINDOW_PAGES);
+	at = window_unmap(iommu, window, base, at, end);
+	gpa = base + (u64)at * SZ_4K;
+	return at < end || gpa <= last ? gpa : 0;
+}
+
+/*
+ * Called in atomic context; by the exporter, so with other locks held that are taken in
+ * reclaim.
+ */
+static void follow_invalidate(void *data, unsigned long start, unsigned long size)
+{
+	struct kvm_tdp_iommu *iommu = data;
+	u64 gpa = start, last = start + size - 1;
+	unsigned long flags;
+
+	spin_lock_irqsave(&iommu->lock, flags);
+	iommu->info.invalidations++;
+	while ((gpa = unmap_some(iommu, gpa, last))) {
+		spin_unlock_irqrestore(&iommu->lock, flags);
+		spin_lock_irqsave(&iommu->lock, flags);
+	}
+	spin_unlock_irqrestore(&iommu->lock, flags);
+}
+
+/* Return: 0; -ENXIO not in the table with this access; -ENOMEM; -EIO. */
+static int window_map_page(struct kvm_tdp_iommu *iommu, struct window *window, u64 gpa,
+			   u8 access)
+{
+	unsigned int at = (gpa & (WINDOW_SIZE - 1)) / SZ_4K, nr = 1;
+	u64 base = gpa & ~(WINDOW_SIZE - 1);
+	int prot = IOMMU_READ | IOMMU_CACHE;
+	struct kvm_tdp_leaf leaf;
+	size_t size = SZ_4K;
+	int ret;
+
+	lockdep_assert_held(&iommu->lock);
+	rcu_read_lock();
+	ret = kvm_tdp_walk(&iommu->table, gpa, &leaf);
+	rcu_read_unlock();
+	if (ret == -EIO)
+		pr_err_ratelimited("gpa %#llx: reserved bits set in a level %d entry\n",
+				   gpa, leaf.level);
+	if (ret)
+		return ret;
+	if ((leaf.access & access) != access)
+		return -ENXIO;
+
+	if (test_bit(at, window->mapped))
+		window_unmap(iommu, window, base, at, at + 1);
+	if (leaf.level > 1 && iommu->has_2m && bitmap_empty(window->mapped, WINDOW_PAGES)) {
+		gpa = base;
+		at = 0;
+		nr = WINDOW_PAGES;
+		size = WINDOW_SIZE;
+	}
+	if (leaf.access & KVM_TDP_ACCESS_WRITE)
+		prot |= IOMMU_WRITE;
+	ret = ktdp_iommu_map(iommu->domain, gpa, leaf.hpa + (gpa - leaf.gpa), size, prot,
+			     GFP_ATOMIC | __GFP_NOWARN);
+	if (ret == -ENOMEM)
+		return ret;
+	if (WARN_ONCE(ret, "IOMMU driver cannot map %#zx: %d", size, ret))
+		return -EIO;
+	window->huge = nr > 1;
+	bitmap_set(window->mapped, at, nr);
+	if (prot & IOMMU_WRITE)
+		bitmap_set(window->writable, at, nr);
+	iommu->info.mapped += size;
+	return 0;
+}
+
+/*
+ * Map what is not, of [gpa, last] in a window, in a hold.  Return: as
+ * window_map_page(), or -ENOTCONN; @gpa is where to go on.
+ */
+static int window_map(struct kvm_tdp_iommu *iommu, struct window *window, u64 *gpa, u64 last,
+		      u8 access)
+{
+	const unsigned long *have = access & KVM_TDP_ACCESS_WRITE ? window->writable :
+								    window->mapped;
+	u64 base = *gpa & ~(WINDOW_SIZE - 1);
+	unsigned int at = (*gpa - base) / SZ_4K, left = HOLD_ENTRIES;
+	unsigned int end = min_t(u64, (last - base) / SZ_4K + 1, WINDOW_PAGES);
+	unsigned long flags;
+	int ret = 0;
+
+	spin_lock_irqsave(&iommu->lock, flags);
+	for (;;) {
+		at = find_next_zero_bit(have, end, at);
+		if (at >= end || !left--)
+			break;
+		ret = iommu->following ?
+		      window_map_page(iommu, window, base + (u64)at * SZ_4K, access) :
+		      -ENOTCONN;
+		if (ret)
+			break;
+	}
+	spin_unlock_irqrestore(&iommu->lock, flags);
+	*gpa = base + (u64)at * SZ_4K;
+	return ret;
+}
+
+static struct window *window_get(struct kvm_tdp_iommu *iommu, u64 gpa)
+{
+	unsigned long index = gpa >> WINDOW_SHIFT;
+	struct window *window = xa_load(&iommu->windows, index), *other;
+
+	if (window)
+		return window;
+	window = kzalloc(sizeof(*window), GFP_KERNEL_ACCOUNT);
+	if (!window)
+		return ERR_PTR(-ENOMEM);
+	other = xa_cmpxchg(&iommu->windows, index, NULL, window, GFP_KERNEL_ACCOUNT);
+	if (!other)
+		return window;
+	kfree(window);
+	return xa_is_err(other) ? ERR_PTR(xa_err(other)) : other;
+}
+
+/* A page is not in the table, or there is no memory for the IOMMU's. */
+static int bring(struct kvm_tdp_iommu *iommu, u64 gpa, u8 access, int why)
+{
+	struct kvm_tdp_fault_type type = {
+		.read = !!(access & KVM_TDP_ACCESS_READ),
+		.write = !!(access & KVM_TDP_ACCESS_WRITE),
+	};
+	unsigned long flags;
+
+	if (fatal_signal_pending(current))
+		return -EINTR;
+	if (why == -ENOMEM) {
+		/* Reserves are refilled by others. */
+		schedule_timeout_killable(1);
+		return 0;
+	}
+	spin_lock_irqsave(&iommu->lock, flags);
+	iommu->info.faults++;
+	spin_unlock_irqrestore(&iommu->lock, flags);
+	return iommu->tdp_fd->ops->fault(iommu->tdp_fd, iommu->mm, gpa >> PAGE_SHIFT, type);
+}
+
+static int range_map(struct kvm_tdp_iommu *iommu, const struct kvm_tdp_range *range,
+		     u8 access)
+{
+	u64 gpa = range_first(range) & PAGE_MASK, last = range_last(range), at;
+	struct window *window;
+	int ret, tries = 0;
+
+	while (gpa <= last) {
+		window = window_get(iommu, gpa);
+		if (IS_ERR(window))
+			return PTR_ERR(window);
+		at = gpa;
+		ret = window_map(iommu, window, &gpa, last, access);
+		tries = gpa == at ? tries + 1 : 0;
+		if (ret == -ENXIO || (ret == -ENOMEM && tries < TRIES)) {
+			if (tries >= TRIES)
+				return -EAGAIN;
+			ret = bring(iommu, gpa, access, ret);
+		}
+		if (ret)
+			return ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+static u8 io_access(const struct kvm_tdp_io *io)
+{
+	switch (io->direction) {
+	case DMA_TO_DEVICE:
+		return KVM_TDP_ACCESS_READ;
+	case DMA_FROM_DEVICE:
+		return KVM_TDP_ACCESS_WRITE;
+	case DMA_BIDIRECTIONAL:
+		return KVM_TDP_ACCESS_READ | KVM_TDP_ACCESS_WRITE;
+	default:
+		return 0;
+	}
+}
+
+static int io_check(const struct kvm_tdp_iommu *iommu, const struct kvm_tdp_io *io)
+{
+	unsigned int i;
+
+	if (!io->nr_ranges || !io_access(io))
+		return -EINVAL;
+	for (i = 0; i < io->nr_ranges; i++) {
+		const struct kvm_tdp_range *range = &io->ranges[i];
+
+		if (!range->length || range_last(range) < range->gpa)
+			return -EINVAL;
+		if (!ktdp_iommu_has(iommu, range->gpa & PAGE_MASK, range_last(range) | ~PAGE_MASK,
+				    false))
+			return -ERANGE;
+	}
+	return 0;
+}
+
+static void io_insert(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+{
+	unsigned long flags;
+	unsigned int i;
+
+	io->in_flight = false;
+	io->is_hit = false;
+	spin_lock_irqsave(&iommu->lock, flags);
+	for (i = 0; i < io->nr_ranges; i++) {
+		io->ranges[i].io = io;
+		ranges_insert(&io->ranges[i], &iommu->ranges);
+	}
+	spin_unlock_irqrestore(&iommu->lock, flags);
+}
+
+/* Return: whether it was hit. */
+static bool io_remove(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+{
+	unsigned long flags;
+	unsigned int i;
+	bool is_hit;
+
+	spin_lock_irqsave(&iommu->lock, flags);
+	for (i = 0; i < io->nr_ranges; i++)
+		ranges_remove(&io->ranges[i], &iommu->ranges);
+	is_hit = io->is_hit;
+	spin_unlock_irqrestore(&iommu->lock, flags);
+	return is_hit;
+}
+
+/* Return: whether it is in flight: nothing of it was taken out since it was mapped. */
+static bool io_fly(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&iommu->lock, flags);
+	io->in_flight = !io->is_hit;
+	iommu->info.begun += io->in_flight;
+	io->is_hit = false;
+	spin_unlock_irqrestore(&iommu->lock, flags);
+	return io->in_flight;
+}
+
+static int io_map(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+{
+	unsigned int i, tries;
+	int ret;
+
+	for (tries = 0; tries < TRIES; tries++) {
+		for (i = 0; i < io->nr_ranges; i++) {
+			ret = range_map(iommu, &io->ranges[i], io_access(io));
+			if (ret)
+				return ret;
+		}
+		if (io_fly(iommu, io))
+			return 0;
+		if (fatal_signal_pending(current))
+			return -EINTR;
+	}
+	return -EAGAIN;
+}
+
+int kvm_tdp_iommu_begin(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+{
+	int ret;
+
+	might_sleep();
+	ret = down_read_killable(&iommu->sem);
+	if (ret)
+		return ret;
+	ret = iommu->tdp_fd ? io_check(iommu, io) : -ENOTCONN;
+	if (!ret) {
+		io_insert(iommu, io);
+		ret = io_map(iommu, io);
+		if (ret)
+			io_remove(iommu, io);
+	}
+	up_read(&iommu->sem);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_iommu_begin);
+
+int kvm_tdp_iommu_done(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+{
+	return io_remove(iommu, io) ? -EAGAIN : 0;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_iommu_done);
+
+/*
+ * The exporter looks at the mm before all else, and nothing is behind the last gfn.
+ * Who does not know the mm must not get to see what is mapped already.
+ */
+static int check_mm(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm)
+{
+	struct kvm_tdp_fault_type type = { .read = 1 };
+
+	if (!tdp_fd->ops->fault)
+		return -EOPNOTSUPP;
+	switch (tdp_fd->ops->fault(tdp_fd, mm, ULONG_MAX >> PAGE_SHIFT, type)) {
+	case -EINVAL:
+	case -EPERM:
+		return -EPERM;
+	case -EINTR:
+		return -EINTR;
+	default:
+		return 0;
+	}
+}
+
+static int attach(struct kvm_tdp_iommu *iommu, int fd, struct mm_struct *mm)
+{
+	struct kvm_tdp_fd *tdp_fd;
+	int ret;
+
+	lockdep_assert_held_write(&iommu->sem);
+	if (iommu->tdp_fd)
+		return -EBUSY;
+	tdp_fd = kvm_tdp_fd_get(fd);
+	if (IS_ERR(tdp_fd))
+		return PTR_ERR(tdp_fd);
+	ret = check_mm(tdp_fd, mm);
+	if (!ret)
+		ret = kvm_tdp_table_init(&iommu->table, tdp_fd->ops->get_metadata(tdp_fd));
+	/* Before the first look at the table, or a change of it may be missed. */
+	if (!ret)
+		ret = tdp_fd->ops->register_importer(tdp_fd, &iommu->importer_ops, iommu);
+	if (ret) {
+		kvm_tdp_fd_put(tdp_fd);
+		return ret;
+	}
+	mmgrab(mm);
+	iommu->mm = mm;
+	iommu->tdp_fd = tdp_fd;
+	spin_lock_irq(&iommu->lock);
+	iommu->following = true;
+	spin_unlock_irq(&iommu->lock);
+	return 0;
+}
+
+int kvm_tdp_iommu_attach(struct kvm_tdp_iommu *iommu, int tdp_fd, struct mm_struct *mm)
+{
+	int ret;
+
+	ret = down_write_killable(&iommu->sem);
+	if (ret)
+		return ret;
+	ret = attach(iommu, tdp_fd, mm);
+	up_write(&iommu->sem);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_iommu_attach);
+
+int kvm_tdp_iommu_detach(struct kvm_tdp_iommu *iommu)
+{
+	struct window *window;
+	unsigned long index;
+
+	/* The device loses its access now, however long a begin takes to give up. */
+	spin_lock_irq(&iommu->lock);
+	iommu->following = false;
+	spin_unlock_irq(&iommu->lock);
+	follow_invalidate(iommu, 0, ULONG_MAX);
+
+	down_write(&iommu->sem);
+	if (!iommu->tdp_fd) {
+		up_write(&iommu->sem);
+		return -ENOTCONN;
+	}
+	/* An attach may have come between. */
+	spin_lock_irq(&iommu->lock);
+	iommu->following = false;
+	spin_unlock_irq(&iommu->lock);
+	follow_invalidate(iommu, 0, ULONG_MAX);
+	iommu->tdp_fd->ops->unregister_importer(iommu->tdp_fd, &iommu->importer_ops);
+	kvm_tdp_fd_put(iommu->tdp_fd);
+	iommu->tdp_fd = NULL;
+	mmdrop(iommu->mm);
+	iommu->mm = NULL;
+	xa_for_each(&iommu->windows, index, window)
+		kfree(window);
+	xa_destroy(&iommu->windows);
+	up_write(&iommu->sem);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_iommu_detach);
+
+void kvm_tdp_iommu_get_info(struct kvm_tdp_iommu *iommu, struct kvm_tdp_iommu_info *info)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&iommu->lock, flags);
+	*info = iommu->info;
+	spin_unlock_irqrestore(&iommu->lock, flags);
+	info->gpa_last = iommu->own_first - 1;
+	info->own_first = iommu->own_first;
+	info->own_last = iommu->last;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_iommu_get_info);
+
+void ktdp_follow_init(struct kvm_tdp_iommu *iommu)
+{
+	init_rwsem(&iommu->sem);
+	spin_lock_init(&iommu->lock);
+	xa_init(&iommu->windows);
+	iommu->ranges = RB_ROOT_CACHED;
+	iommu->importer_ops.invalidate = follow_invalidate;
+
+	/* Tell lockdep before it happens: reclaim invalidates, interrupts call done. */
+	fs_reclaim_acquire(GFP_KERNEL);
+	spin_lock_irq(&iommu->lock);
+	spin_unlock_irq(&iommu->lock);
+	fs_reclaim_release(GFP_KERNEL);
+}

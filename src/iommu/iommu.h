@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_IOMMU_H
+#define _KTDP_IOMMU_H
+
+/*
+ * Shared by the files of kvm_tdp_iommu.ko: device.c has groups and domains, follow.c
+ * the guest.
+ *
+ * Lock order: kvm_tdp_iommu.sem -> mmap_lock -> (exporter, KVM) -> kvm_tdp_iommu.lock
+ * -> (IOMMU driver)
+ */
+
+#include <linux/bitmap.h>
+#include <linux/iommu.h>
+#include <linux/kvm_tdp_fd.h>
+#include <linux/kvm_tdp_iommu.h>
+#include <linux/kvm_tdp_walk.h>
+#include <linux/list.h>
+#include <linux/rbtree.h>
+#include <linux/rwsem.h>
+#include <linux/sizes.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
+
+#define WINDOW_SHIFT	21
+#define WINDOW_SIZE	BIT_ULL(WINDOW_SHIFT)
+#define WINDOW_PAGES	512
+
+/**
+ * struct window - what of 2M of guest memory is in the domain; by kvm_tdp_iommu.lock
+ * @huge: one leaf of 2M, instead of 4K each
+ * @mapped: pages that are
+ * @writable: of these, those that are writable
+ */
+struct window {
+	bool huge;
+	DECLARE_BITMAP(mapped, WINDOW_PAGES);
+	DECLARE_BITMAP(writable, WINDOW_PAGES);
+};
+
+/**
+ * struct reserved - addresses that transfers cannot have
+ * @list: in kvm_tdp_iommu.reserved
+ * @first: the first
+ * @last: the last
+ */
+struct reserved {
+	struct list_head list;
+	u64 first;
+	u64 last;
+};
+
+/**
+ * struct kvm_tdp_iommu - an I/O address space
+ * @domain: translates for it; changed by nobody else; constant
+ * @claimed: the group that open claimed, or NULL; constant
+ * @groups: struct ktdp_group, attached to @domain; by @sem
+ * @reserved: struct reserved; by @sem
+ * @has_2m: the domain has leaves of 2M; constant
+ * @last: the last address that can be translated; constant
+ * @own_first: above all GPAs, up to @last; constant
+ * @sem: held for write to change what is attached, for read to begin
+ * @tdp_fd: what is followed, or NULL; by @sem
+ * @mm: the VM's, to name it to fault; holds mm_count only; by @sem
+ * @table: by @sem
+ * @importer_ops: constant
+ * @windows: struct window by gpa >> WINDOW_SHIFT; added to with @sem held for read,
+ *	emptied with it held for write
+ * @lock: held over every look at the table and what is done with it; not raw, for the
+ *	IOMMU drivers' locks, which are taken under it, are not
+ * @following: false: nothing is to be mapped; by @lock
+ * @ranges: of transfers in flight, and of those that begin; by @lock
+ * @info: the counters; by @lock
+ */
+struct kvm_tdp_iommu {
+	struct iommu_domain *domain;
+	struct iommu_group *claimed;
+	struct list_head groups;
+	struct list_head reserved;
+	bool has_2m;
+	u64 last;
+	u64 own_first;
+
+	struct rw_semaphore sem;
+	struct kvm_tdp_fd *tdp_fd;
+	struct mm_struct *mm;
+	struct kvm_tdp_table table;
+	struct kvm_tdp_importer_ops importer_ops;
+	struct xarray windows;
+
+	spinlock_t lock;
+	bool following;
+	struct rb_root_cached ranges;
+	struct kvm_tdp_iommu_info info;
+};
+
+/* follow.c */
+void ktdp_follow_init(struct kvm_tdp_iommu *iommu);
+
+/* device.c */
+/* Can [first, last] be translated, and is it GPAs' or the driver's own? */
+bool ktdp_iommu_has(const struct kvm_tdp_iommu *iommu, u64 first, u64 last, bool own);
+
+#endif /* _KTDP_IOMMU_H */

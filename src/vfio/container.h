@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _KTDP_CONTAINER_H
+#define _KTDP_CONTAINER_H
+
+/*
+ * Shared by the files of kvm_tdp_vfio.ko: main.c is what VFIO calls, container.c a
+ * container and its transfers, own.c the driver's own memory.
+ *
+ * Lock order: container.sem -> kvm_tdp_iommu.sem; container.sem -> own_mutex ->
+ * mmap_lock; kvm_tdp_iommu.lock -> container.lock
+ */
+
+#include <linux/kref.h>
+#include <linux/kvm_tdp_iommu.h>
+#include <linux/kvm_tdp_vfio.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/spinlock.h>
+
+struct eventfd_ctx;
+struct container;
+
+enum io_state { IO_FREE, IO_BUSY, IO_IN_FLIGHT };
+
+/**
+ * struct container_io - a transfer
+ * @io: of the library
+ * @range: likewise
+ * @container: whose it is; constant
+ * @state: IO_BUSY: a BEGIN or a DONE has it; by container.lock
+ * @next_free: of IO_FREE: the next of these; likewise
+ */
+struct container_io {
+	struct kvm_tdp_io io;
+	struct kvm_tdp_range range;
+	struct container *container;
+	enum io_state state;
+	u32 next_free;
+};
+
+/**
+ * struct container - what VFIO_SET_IOMMU made
+ * @kref: one of VFIO's, one of each call
+ * @handle: VFIO's name for it
+ * @sem: held for write to change the groups, for read by calls
+ * @iommu: NULL: there is no group any more; by @sem
+ * @nr_groups: by @sem
+ * @own_mutex: for @own
+ * @own: struct own_memory
+ * @own_bytes: by @own_mutex
+ * @lock: for what follows; interrupts off
+ * @eventfd: to be signalled, or NULL
+ * @first_free: of @ios; KVM_TDP_VFIO_MAX_IOS: none
+ * @ios: by id
+ */
+struct container {
+	struct kref kref;
+	u32 handle;
+
+	struct rw_semaphore sem;
+	struct kvm_tdp_iommu *iommu;
+	unsigned int nr_groups;
+
+	struct mutex own_mutex;
+	struct list_head own;
+	u64 own_bytes;
+
+	spinlock_t lock;
+	struct eventfd_ctx *eventfd;
+	u32 first_free;
+	struct container_io ios[KVM_TDP_VFIO_MAX_IOS];
+};
+
+struct container *container_alloc(void);
+void container_free(struct container *container);
+int container_add(struct container *container, struct iommu_group *group);
+void container_remove(struct container *container, struct iommu_group *group);
+/* Each with the sem held for read, and an iommu. */
+int container_attach(struct container *container, const struct kvm_tdp_vfio_attach *arg);
+int container_detach(struct container *container);
+int container_begin(struct container *container, struct kvm_tdp_vfio_ios *arg);
+int container_done(struct container *container, struct kvm_tdp_vfio_ios *arg);
+
+int own_map(struct container *container, const struct kvm_tdp_vfio_map *arg);
+int own_unmap(struct container *container, u64 iova);
+void own_unmap_all(struct container *container);
+
+#endif /* _KTDP_CONTAINER_H */

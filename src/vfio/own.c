@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory of the driver's own, pinned: what its device has to reach beside the guest's.
+ */
+
+#include <linux/io.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include "container.h"
+
+/**
+ * struct own_memory - what one KVM_TDP_VFIO_MAP mapped
+ * @list: in container.own
+ * @iova: first address
+ * @length: bytes
+ * @mm: against whose limit it counts; holds mm_count
+ * @nr_pinned: of @pages
+ * @mapped: bytes of @length that are
+ * @pages: of the caller
+ */
+struct own_memory {
+	struct list_head list;
+	u64 iova;
+	u64 length;
+	struct mm_struct *mm;
+	unsigned long nr_pinned;
+	u64 mapped;
+	struct page *pages[];
+};
+
+static void own_free(struct container *container, struct own_memory *own, bool write)
+{
+	if (own->mapped)
+		kvm_tdp_iommu_unmap(container->iommu, own->iova, own->mapped);
+	unpin_user_pages_dirty_lock(own->pages, own->nr_pinned, write);
+	account_locked_vm(own->mm, own->length >> PAGE_SHIFT, false);
+	mmdrop(own->mm);
+	kvfree(own);
+}
+
+static int own_pin(struct own_memory *own, u64 vaddr, bool write)
+{
+	unsigned int gup = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
+	unsigned long nr = own->length >> PAGE_SHIFT;
+	int ret;
+
+	while (own->nr_pinned < nr) {
+		ret = pin_user_pages_fast(vaddr + (own->nr_pinned << PAGE_SHIFT),
+					  min(nr - own->nr_pinned, 512UL), gup,
+					  own->pages + own->nr_pinned);
+		if (ret <= 0)
+			return ret ?: -EFAULT;
+		own->nr_pinned += ret;
+		cond_resched();
+	}
+	return 0;
+}
+
+/* One call for each run of pages that follow each other. */
+static int own_map_pages(struct container *container, struct own_memory *own,
+			 enum dma_data_direction direction)
+{
+	unsigned long at, run;
+	int ret;
+
+	for (at = 0; at < own->nr_pinned; at += run) {
+		phys_addr_t hpa = page_to_phys(own->pages[at]);
+
+		for (run = 1; at + run < own->nr_pinned &&
+		     page_to_phys(own->pages[at + run]) == hpa + (run << PAGE_SHIFT); run++)
+			;
+		ret = kvm_tdp_iommu_map(container->iommu, own->iova + (at << PAGE_SHIFT), hpa,
+					run << PAGE_SHIFT, direction);
+		if (ret)
+			return ret;
+		own->mapped += run << PAGE_SHIFT;
+		cond_resched();
+	}
+	return 0;
+}
+
+static struct own_memory *own_find(struct container *container, u64 first, u64 last)
+{
+	struct own_memory *own;
+
+	lockdep_assert_held(&container->own_mutex);
+	list_for_each_entry(own, &container->own, list) {
+		if (first <= own->iova + own->length - 1 && last >= own->iova)
+			return own;
+	}
+	return NULL;
+}
+
+/* What is not own, or not aligned, the library refuses. */
+int own_map(struct container *container, const struct kvm_tdp_vfio_map *arg)
+{
+	u64 last = arg->iova + arg->length - 1;
+	enum dma_data_direction direction;
+	struct kvm_tdp_iommu_info info;
+	struct own_memory *own;
+	bool write;
+	int ret;
+
+	if (!arg->flags || arg->flags & ~(KVM_TDP_VFIO_READ | KVM_TDP_VFIO_WRITE))
+		return -EINVAL;
+	if (!arg->length || (arg->iova | arg->vaddr | arg->length) & ~PAGE_MASK ||
+	    last < arg->iova || arg->vaddr + arg->length - 1 < arg->vaddr)
+		return -EINVAL;
+	kvm_tdp_iommu_get_info(container->iommu, &info);
+	if (arg->iova < info.own_first || last > info.own_last)
+		return -ERANGE;
+	write = arg->flags & KVM_TDP_VFIO_WRITE;
+	direction = !write ? DMA_TO_DEVICE :
+		    arg->flags & KVM_TDP_VFIO_READ ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
+
+	/* Before there is memory for it: the limit bounds that, too. */
+	ret = account_locked_vm(current->mm, arg->length >> PAGE_SHIFT, true);
+	if (ret)
+		return ret;
+	own = kvzalloc(struct_size(own, pages, arg->length >> PAGE_SHIFT), GFP_KERNEL_ACCOUNT);
+	if (!own) {
+		account_locked_vm(current->mm, arg->length >> PAGE_SHIFT, false);
+		return -ENOMEM;
+	}
+	own->iova = arg->iova;
+	own->length = arg->length;
+	own->mm = current->mm;
+	mmgrab(own->mm);
+
+	mutex_lock(&container->own_mutex);
+	ret = own_find(container, arg->iova, last) ? -EEXIST : 0;
+	if (!ret)
+		ret = own_pin(own, arg->vaddr, write);
+	if (!ret)
+		ret = own_map_pages(container, own, direction);
+	if (ret) {
+		own_free(container, own, false);
+	} else {
+		list_add(&own->list, &container->own);
+		WRITE_ONCE(container->own_bytes, container->own_bytes + own->length);
+	}
+	mutex_unlock(&container->own_mutex);
+	return ret;
+}
+
+static void own_remove(struct container *container, struct own_memory *own)
+{
+	lockdep_assert_held(&container->own_mutex);
+	list_del(&own->list);
+	WRITE_ONCE(container->own_bytes, container->own_bytes - own->length);
+	/* Pages that the device only reads are dirtied for nothing. */
+	own_free(container, own, true);
+}
+
+int own_unmap(struct container *container, u64 iova)
+{
+	struct own_memory *own;
+	int ret = -ENOENT;
+
+	mutex_lock(&container->own_mutex);
+	own = own_find(container, iova, iova);
+	if (own && own->iova == iova) {
+		own_remove(container, own);
+		ret = 0;
+	}
+	mutex_unlock(&container->own_mutex);
+	return ret;
+}
+
+void own_unmap_all(struct container *container)
+{
+	struct own_memory *own, *next;
+
+	mutex_lock(&container->own_mutex);
+	list_for_each_entry_safe(own, next, &container->own, list)
+		own_remove(container, own);
+	mutex_unlock(&container->own_mutex);
+}
