@@ -166,7 +166,7 @@ static inline int kvm_tdp_table_init(struct kvm_tdp_table *table,
 	return kvm_tdp_table_check(table);
 }
 
-/* What entries grant together; @all and @any are the and and the or of them. */
+/* What entries grant together: @all are the bits that each has, @any those that one has. */
 static inline u8 kvm_tdp_access(const struct kvm_tdp_table *table, u64 all, u64 any)
 {
 	u8 access = 0;

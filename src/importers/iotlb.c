@@ -12,7 +12,7 @@
 #include "kvm_tdp_dma.h"
 
 static struct kvm_tdp_leaf *iotlb_array(struct dma_iotlb *iotlb, int level,
-				     unsigned int *nr)
+					unsigned int *nr)
 {
 	switch (level) {
 	case 1:

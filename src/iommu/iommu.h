@@ -88,7 +88,7 @@ struct kvm_tdp_iommu {
 	struct kvm_tdp_importer_ops importer_ops;
 	struct xarray windows;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* as said above */
 	bool following;
 	struct rb_root_cached ranges;
 	struct kvm_tdp_iommu_info info;

@@ -258,10 +258,8 @@ static int io_done(struct container *container, struct kvm_tdp_vfio_io *arg)
 	return 0;
 }
 
-/* Do @one to each, until one fails; @undo what could not be told to the caller. */
-static int for_each_io(struct container *container, struct kvm_tdp_vfio_ios *arg,
-		       int (*one)(struct container *container, struct kvm_tdp_vfio_io *io),
-		       int (*undo)(struct container *container, struct kvm_tdp_vfio_io *io))
+/* Begin or end each, until one fails; undo what could not be told to the caller. */
+static int begin_or_end(struct container *container, struct kvm_tdp_vfio_ios *arg, bool begin)
 {
 	struct kvm_tdp_vfio_io __user *user = u64_to_user_ptr(arg->ios);
 	struct kvm_tdp_vfio_io ios[BATCH];
@@ -276,11 +274,12 @@ static int for_each_io(struct container *container, struct kvm_tdp_vfio_ios *arg
 		if (copy_from_user(ios, user + arg->done, nr * sizeof(*ios)))
 			return -EFAULT;
 		for (i = 0; i < nr && !ret; i++)
-			ret = one(container, &ios[i]);
+			ret = begin ? io_begin(container, &ios[i]) :
+				      io_done(container, &ios[i]);
 		nr = i - !!ret;
 		if (copy_to_user(user + arg->done, ios, nr * sizeof(*ios))) {
-			while (undo && nr--)
-				undo(container, &ios[nr]);
+			while (begin && nr--)
+				io_done(container, &ios[nr]);
 			return -EFAULT;
 		}
 		arg->done += nr;
@@ -290,10 +289,10 @@ static int for_each_io(struct container *container, struct kvm_tdp_vfio_ios *arg
 
 int container_begin(struct container *container, struct kvm_tdp_vfio_ios *arg)
 {
-	return for_each_io(container, arg, io_begin, io_done);
+	return begin_or_end(container, arg, true);
 }
 
 int container_done(struct container *container, struct kvm_tdp_vfio_ios *arg)
 {
-	return for_each_io(container, arg, io_done, NULL);
+	return begin_or_end(container, arg, false);
 }

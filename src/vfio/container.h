@@ -61,11 +61,11 @@ struct container {
 	struct kvm_tdp_iommu *iommu;
 	unsigned int nr_groups;
 
-	struct mutex own_mutex;
+	struct mutex own_mutex;	/* as said above */
 	struct list_head own;
 	u64 own_bytes;
 
-	spinlock_t lock;
+	spinlock_t lock;	/* as said above */
 	struct eventfd_ctx *eventfd;
 	u32 first_free;
 	struct container_io ios[KVM_TDP_VFIO_MAX_IOS];

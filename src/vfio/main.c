@@ -191,12 +191,12 @@ static const struct vfio_iommu_driver_ops vfio_ops = {
 	.detach_group = vfio_detach_group,
 };
 
-static typeof(&vfio_unregister_iommu_driver) vfio_unregister;
+static typeof(vfio_unregister_iommu_driver) *vfio_unregister;
 
 /* Neither is in a kernel whose VFIO has no containers; with them vfio.ko stays. */
 static int __init vfio_init(void)
 {
-	typeof(&vfio_register_iommu_driver) vfio_register;
+	typeof(vfio_register_iommu_driver) *vfio_register;
 	int ret;
 
 	vfio_register = symbol_request(vfio_register_iommu_driver);
