@@ -6,32 +6,33 @@
  * The contract: a translation is good until an invalidate that covers it returns, and
  * then the device has no access through it.  And the promise to the driver: if done
  * answers 0, all of the transfer was mapped from the return of begin to the call of
- * done.  iommu->lock is held
+ * done.  tests/model/iommu.pml proves both; the names are its rules'.  iommu->lock is held
  *
- *  M over a walk, the iommu_map() of what it found, and setting its bit;
- *  U over clearing bits, marking the transfers in @ranges that overlap these pages,
- *    iommu_unmap_fast() of them, and iommu_iotlb_sync(), which waits until the IOMMU
- *    has no access through them in flight;
- *  B over putting a transfer into @ranges; and over looking whether it was marked since,
- *    and calling it begun if not;
+ *  M over a walk, the iommu_map() of what it found, and setting its bit (MAP_IN_HOLD);
+ *  U over clearing bits, iommu_unmap_fast() of these pages, iommu_iotlb_sync(), which
+ *    waits until the IOMMU has no access through them in flight (SYNC, SYNC_IN_HOLD), and
+ *    marking the transfers in @ranges that overlap them (MARK, MARK_IN_HOLD);
+ *  B over putting a transfer into @ranges, before any of its pages is looked at
+ *    (LIST_BEFORE_MAP);
+ *  F over looking whether it was marked since, and calling it in flight if not
+ *    (CHECK_IN_HOLD);
  *  D over taking it out of @ranges, and looking whether it was marked.
  *
- * Nothing else maps, unmaps or marks.  An invalidate does U for all that it covers,
- * some pages at a time, with the lock dropped between.
+ * Nothing else maps, unmaps or marks.  An invalidate does U for all that it covers
+ * (EXACT), some pages at a time, with the lock dropped between.
  *
- *	M before its U		U finds the bit, and takes the page out
- *	M after its U		the walk does not find the old entry: the exporter took it
- *				out of the table before it called invalidate
- *	M while the table page	that the walk reads is unlinked: as M before its U, for
- *	it reads is unlinked	the page is told of as a whole
- *	U between B and D	the transfer is marked, for U finds it in @ranges if any
- *				of its pages was mapped; and while begin is not done
- *				that means that begin looks at all pages again
- *	U before B		the bits are clear, so begin maps the pages again
- *	U after D		the driver has said that the device is done
+ *	M, then its U		U finds the bit, and takes the page out
+ *	U, then M		the walk does not find the old entry: the exporter took it out
+ *				of the table before it called invalidate
+ *	M reads a table page	as M, then its U: all that the page mapped is told of
+ *	that is being unlinked
+ *	B, U, F			marked: begin looks at all pages again
+ *	F, U, D			marked: done answers -EAGAIN
+ *	U, B			the bits are clear, so begin maps the pages again
+ *	D, U			the driver has said that the device is done
  *
- * So a transfer that is begun had each of its pages mapped at some instant after it was
- * put into @ranges, and none taken out since.
+ * So a transfer in flight had each of its pages mapped at some instant after B, and none
+ * taken out since.
  *
  * U finds what M did: a page is mapped by one call of 4K, or of 2M for a leaf that is
  * as large, only into a window that is empty, and unmapped in these units, for drivers

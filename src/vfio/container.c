@@ -225,6 +225,8 @@ static int io_begin(struct container *container, struct kvm_tdp_vfio_io *arg)
 	struct container_io *io;
 	int ret;
 
+	/* So that one that was hit can be begun again as it is. */
+	arg->flags &= ~KVM_TDP_VFIO_HIT;
 	ret = io_direction(arg->flags, &direction);
 	if (ret)
 		return ret;

@@ -158,6 +158,9 @@ void test_lock_exit(struct test_file *tf);
 /* break.c */
 int test_break(struct ktdp_test_break *arg);
 
+/* iova.c */
+int test_iova(struct ktdp_test_iova *arg);
+
 /* watch.c */
 int test_watch(struct test_file *tf, struct ktdp_test_watch *arg);
 void test_watch_exit(struct test_file *tf);

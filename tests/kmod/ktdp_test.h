@@ -436,6 +436,18 @@ struct ktdp_test_break {
 	__aligned_u64 hva;
 };
 
+/**
+ * struct ktdp_test_iova - IOVA: what an IOMMU translates for a PCI device
+ * @device: its name, as in /sys/bus/pci/devices
+ * @iova: in: the address
+ * @hpa: out: the host physical address, 0: none
+ */
+struct ktdp_test_iova {
+	char device[32];
+	__aligned_u64 iova;
+	__aligned_u64 hpa;
+};
+
 #define KTDP_TEST_GET		_IOWR('k', 0, struct ktdp_test_call)
 #define KTDP_TEST_PUT		_IOWR('k', 1, struct ktdp_test_call)
 #define KTDP_TEST_REGISTER	_IOWR('k', 2, struct ktdp_test_call)
@@ -454,5 +466,6 @@ struct ktdp_test_break {
 #define KTDP_TEST_WATCH		_IOWR('k', 16, struct ktdp_test_watch)
 #define KTDP_TEST_LOCK		_IOWR('k', 17, struct ktdp_test_lock)
 #define KTDP_TEST_BREAK		_IOWR('k', 18, struct ktdp_test_break)
+#define KTDP_TEST_IOVA		_IOWR('k', 19, struct ktdp_test_iova)
 
 #endif /* _KTDP_TEST_H */

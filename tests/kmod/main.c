@@ -30,6 +30,7 @@ union test_arg {
 	struct ktdp_test_watch watch;
 	struct ktdp_test_lock lock;
 	struct ktdp_test_break broken;
+	struct ktdp_test_iova iova;
 };
 
 struct kvm_tdp_fd *test_handle(struct test_file *tf, u32 handle)
@@ -135,6 +136,8 @@ static int test_execute(struct test_file *tf, unsigned int cmd,
 		return test_lock(tf, &arg->lock);
 	case KTDP_TEST_BREAK:
 		return test_break(&arg->broken);
+	case KTDP_TEST_IOVA:
+		return test_iova(&arg->iova);
 	}
 
 	mutex_lock(&tf->lock);

@@ -96,8 +96,8 @@ struct kvm_tdp_vfio_detach {
  * struct kvm_tdp_vfio_io - a transfer
  * @gpa: first guest physical address, any alignment
  * @length: bytes, not 0
- * @flags: of BEGIN: KVM_TDP_VFIO_READ, _WRITE; out, of DONE: KVM_TDP_VFIO_HIT is set, or
- *	cleared
+ * @flags: of BEGIN: KVM_TDP_VFIO_READ, _WRITE; out: KVM_TDP_VFIO_HIT is cleared, or, by
+ *	DONE, set
  * @id: out, of BEGIN: its name, for DONE
  */
 struct kvm_tdp_vfio_io {

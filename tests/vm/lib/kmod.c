@@ -41,6 +41,15 @@ int kmod_get(int kmod, int fd)
 	return ret ? ret : (int)call.handle;
 }
 
+uint64_t kmod_iova(int kmod, const char *device, uint64_t iova)
+{
+	struct ktdp_test_iova arg = { .iova = iova };
+
+	snprintf(arg.device, sizeof(arg.device), "%s", device);
+	kmod_do(kmod, KTDP_TEST_IOVA, &arg);
+	return arg.hpa;
+}
+
 void kmod_put(int kmod, int handle)
 {
 	struct ktdp_test_call call = { .handle = handle };

@@ -56,6 +56,9 @@ void kmod_hold(int kmod, int importer);
 void kmod_release(int kmod, int importer);
 unsigned int kmod_running(int kmod, int importer);
 
+/* What the IOMMU translates for a PCI device; 0: nothing. */
+uint64_t kmod_iova(int kmod, const char *device, uint64_t iova);
+
 /* Flip bits of the entry that maps @gfn; its level, 0 if there is none. */
 int kmod_poke(int kmod, int handle, uint64_t gfn, uint64_t flip);
 

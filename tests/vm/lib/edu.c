@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "edu.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sys.h"
+#include "tap.h"
+
+#define EDU_ID		"0x11e8\n"
+#define BUFFER		0x40000
+
+/* Registers, and bits of the command. */
+#define EDU_SOURCE	0x80
+#define EDU_TARGET	0x88
+#define EDU_COUNT	0x90
+#define EDU_COMMAND	0x98
+#define EDU_RUN		1
+#define EDU_TO_MEMORY	2
+
+const char *edu_name(void)
+{
+	static char name[32];
+	char id[16] = "";
+	glob_t found;
+	size_t i;
+	FILE *file;
+
+	if (*name || glob("/sys/bus/pci/devices/*/device", 0, NULL, &found))
+		return name;
+	for (i = 0; i < found.gl_pathc && !*name; i++) {
+		file = fopen(found.gl_pathv[i], "re");
+		if (file && fgets(id, sizeof(id), file) && !strcmp(id, EDU_ID))
+			snprintf(name, sizeof(name), "%.12s",
+				 found.gl_pathv[i] + strlen("/sys/bus/pci/devices/"));
+		if (file)
+			fclose(file);
+	}
+	globfree(&found);
+	if (!*name)
+		bail("there is no edu");
+	return name;
+}
+
+void edu_open(struct vfio *edu)
+{
+	must(vfio_bind(edu_name()));
+	must(vfio_open(edu, edu_name(), VFIO_KVM_TDP_IOMMU));
+}
+
+void edu_start(const struct vfio *edu, uint64_t address, bool write, uint64_t length)
+{
+	vfio_write64(edu, EDU_SOURCE, write ? BUFFER : address);
+	vfio_write64(edu, EDU_TARGET, write ? address : BUFFER);
+	vfio_write64(edu, EDU_COUNT, length);
+	vfio_write64(edu, EDU_COMMAND, EDU_RUN | (write ? EDU_TO_MEMORY : 0));
+}
+
+void edu_wait(const struct vfio *edu)
+{
+	unsigned int ms = 60000;
+
+	while (vfio_read64(edu, EDU_COMMAND) & EDU_RUN)
+		if (!sys_step(&ms))
+			bail("a transfer does not end");
+}
+
+void edu_raw(const struct vfio *edu, uint64_t address, bool write)
+{
+	edu_start(edu, address, write, EDU_LENGTH);
+	edu_wait(edu);
+}
+
+int edu_once(const struct vfio *edu, uint64_t gpa, bool write)
+{
+	uint32_t id;
+	int ret = vfio_begin(edu, gpa, EDU_LENGTH,
+			     write ? KVM_TDP_VFIO_WRITE : KVM_TDP_VFIO_READ, &id);
+
+	if (ret)
+		return ret;
+	edu_raw(edu, gpa, write);
+	return vfio_done(edu, id);
+}
