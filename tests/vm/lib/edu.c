@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "edu.h"
 
-#include <glob.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
-
+#include "pci.h"
 #include "sys.h"
 #include "tap.h"
 
-#define EDU_ID		"0x11e8\n"
 #define BUFFER		0x40000
 
 /* Registers, and bits of the command. */
@@ -23,24 +18,9 @@
 const char *edu_name(void)
 {
 	static char name[32];
-	char id[16] = "";
-	glob_t found;
-	size_t i;
-	FILE *file;
 
-	if (*name || glob("/sys/bus/pci/devices/*/device", 0, NULL, &found))
-		return name;
-	for (i = 0; i < found.gl_pathc && !*name; i++) {
-		file = fopen(found.gl_pathv[i], "re");
-		if (file && fgets(id, sizeof(id), file) && !strcmp(id, EDU_ID))
-			snprintf(name, sizeof(name), "%.12s",
-				 found.gl_pathv[i] + strlen("/sys/bus/pci/devices/"));
-		if (file)
-			fclose(file);
-	}
-	globfree(&found);
 	if (!*name)
-		bail("there is no edu");
+		pci_find("device", "0x11e8", name, sizeof(name));
 	return name;
 }
 

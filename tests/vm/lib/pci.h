@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef TESTS_VM_PCI_H
+#define TESTS_VM_PCI_H
+
+#include <stddef.h>
+
+/*
+ * The name of the first PCI device whose attribute @file begins with @value; the test
+ * ends if there is none.
+ */
+void pci_find(const char *file, const char *value, char *name, size_t size);
+
+#endif /* TESTS_VM_PCI_H */
