@@ -47,7 +47,7 @@ apt_update() {
 	[ "$(id -u)" = 0 ] || [ ${#KTDP_APT[@]} -gt 0 ] ||
 		die "the apt lists are missing or stale, and only root can update them"
 	log "updating the apt lists"
-	quietly apt_get update
+	(take_lock apt-lists && quietly apt_get update)
 }
 
 # What this machine takes packages from: asked for once, for that takes a second.
@@ -99,8 +99,12 @@ apt_use() {
 # Not what is only a name that others depend on.
 apt_knows() { apt_cache show --no-all-versions "$1" 2>/dev/null | grep '^Filename:' >/dev/null; }
 
-# apt_lists PKG: the apt lists are there and know PKG.
-apt_lists() { apt_knows "$1" || { apt_update && apt_knows "$1"; } || die "apt knows no package $1"; }
+# apt_lists PKG: the apt lists are there and know PKG. Another may be at them: what it
+# has made by then is looked at first.
+apt_lists() {
+	apt_knows "$1" || (take_lock apt-lists && apt_knows "$1") ||
+		{ apt_update && apt_knows "$1"; } || die "apt knows no package $1"
+}
 
 # with_fresh_lists COMMAND...: a mirror drops superseded packages, so a failure
 # is first blamed on stale lists.
