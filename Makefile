@@ -35,7 +35,7 @@ uninstall:
 	release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KERNELDIR)/include/generated/utsrelease.h) && \
 	$(RM) \
 		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/kvm_tdp.ko* \
-		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/importers/kvm_tdp_dma.ko*
+		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/*/kvm_tdp_*.ko*
 	$(MAKE) -C src/cli uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(RM) $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
 	! cmp -s src/modules-load/kvm_tdp.conf $(modules-load) || $(RM) $(modules-load)

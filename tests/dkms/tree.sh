@@ -71,13 +71,13 @@ dkms_status() { in_tree dkms status -m kvm_tdp "$@"; }
 
 field() { in_tree modinfo -F "$1" "/lib/modules/$2"; }
 
-# has_modules RELEASE VERSION: both, built for the kernel, by DKMS, which knows of no
+# has_modules RELEASE VERSION: all, built for the kernel, by DKMS, which knows of no
 # other version.
 has_modules() {
 	local release=$1 version=$2 path
 	is "$(dkms_status -k "$release")" "kvm_tdp/$version, $release, x86_64: installed"
 	is "$(modules_of "$release" | sed 's/\.xz$//' | tr '\n' ' ')" \
-		"$release/updates/dkms/kvm_tdp.ko $release/updates/dkms/kvm_tdp_dma.ko "
+		"$(printf "$release/updates/dkms/%s.ko " kvm_tdp kvm_tdp_dma kvm_tdp_iommu kvm_tdp_vfio)"
 	for path in $(modules_of "$release"); do
 		[[ $(field vermagic "$path") = "$release "* ]]
 	done

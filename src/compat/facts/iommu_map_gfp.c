@@ -2,9 +2,7 @@
 /* iommu_map() is told how to allocate (6.3), or there is iommu_map_atomic(). */
 #include <linux/iommu.h>
 
-#ifndef CONFIG_IOMMU_API
-int fact;
-#elif !defined(KTDP_OTHERWISE)
+#ifndef KTDP_OTHERWISE
 int fact(struct iommu_domain *domain)
 {
 	return iommu_map(domain, 0, 0, 4096, IOMMU_READ, GFP_ATOMIC);

@@ -2,9 +2,7 @@
 /* An IOMMU domain is allocated for a device (6.11), or for a bus. */
 #include <linux/iommu.h>
 
-#ifndef CONFIG_IOMMU_API
-struct iommu_domain *fact;
-#elif !defined(KTDP_OTHERWISE)
+#ifndef KTDP_OTHERWISE
 struct iommu_domain *fact(struct device *dev)
 {
 	return iommu_paging_domain_alloc(dev);

@@ -3,9 +3,7 @@
 #include <linux/iommu.h>
 #include <linux/irqdomain.h>
 
-#ifndef CONFIG_IOMMU_API
-bool fact;
-#elif !defined(KTDP_OTHERWISE)
+#ifndef KTDP_OTHERWISE
 bool fact(struct iommu_group *group)
 {
 	return iommu_group_has_isolated_msi(group);

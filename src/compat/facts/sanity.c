@@ -12,8 +12,8 @@
 #ifndef CONFIG_X86_64
 #error "not x86-64"
 #endif
-#if !IS_ENABLED(CONFIG_KVM) || !IS_ENABLED(CONFIG_HMM_MIRROR)
-#error "without KVM or HMM"
+#if !IS_ENABLED(CONFIG_KVM) || !IS_ENABLED(CONFIG_HMM_MIRROR) || !defined(CONFIG_IOMMU_API)
+#error "without KVM, HMM or IOMMUs"
 #endif
 #if !defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) || !defined(CONFIG_KPROBES_ON_FTRACE)
 #error "without ftrace or kprobes"
