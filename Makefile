@@ -100,6 +100,10 @@ test-dkms:
 demo:
 	scripts/demo
 
+# A disk behind an IOMMU reads into a guest's memory.
+demo-iommu:
+	scripts/demo iommu
+
 bench:
 	scripts/deps test kernels
 	scripts/bench
@@ -125,4 +129,4 @@ fuzz:
 
 .PHONY: all modules cli install install-cli uninstall dkms-install dkms-uninstall \
 	deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
-	matrix test-dkms demo bench profile stress stress-debug fuzz
+	matrix test-dkms demo demo-iommu bench profile stress stress-debug fuzz

@@ -88,21 +88,25 @@ struct kvm_tdp_io {
 
 /**
  * struct kvm_tdp_iommu_info - of a device's I/O address space
+ * @pid: whose VM is followed, as it was when that began, in the initial namespace; 0: none is
  * @gpa_last: the last GPA that transfers can reach; smaller than the VM where the
  *	IOMMU's address width is
  * @own_first: first address for kvm_tdp_iommu_map()
  * @own_last: last address for kvm_tdp_iommu_map()
  * @mapped: bytes of guest memory that the device can reach now
- * @begun: transfers begun
+ * @in_flight: transfers begun, and not yet done
+ * @begun: transfers begun, ever
  * @hits: of those, hit
  * @faults: calls of the exporter's fault
  * @invalidations: invalidate callbacks received
  */
 struct kvm_tdp_iommu_info {
+	u64 pid;
 	u64 gpa_last;
 	u64 own_first;
 	u64 own_last;
 	u64 mapped;
+	u64 in_flight;
 	u64 begun;
 	u64 hits;
 	u64 faults;
@@ -250,6 +254,8 @@ void kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size);
  * kvm_tdp_iommu_get_info() - what can be reached, and what happened
  * @iommu: the address space
  * @info: is filled in
+ *
+ * The same is in sysfs, in the directory kvm_tdp of each device.
  *
  * Context: any.
  */

@@ -19,6 +19,7 @@ static const struct command {
 	{ "watch", cmd_watch },
 	{ "attach", cmd_attach },
 	{ "verify", cmd_verify },
+	{ "devices", cmd_devices },
 	{ "doctor", cmd_doctor },
 };
 
@@ -36,6 +37,7 @@ static const char doc[] =
 	"  watch     run a command and see the host take memory away\n"
 	"  attach    run a command that inherits a TDP fd\n"
 	"  verify    check the table against the host\n"
+	"  devices   devices that do DMA by guest physical address\n"
 	"  doctor    what keeps this machine from exporting a VM's memory\n"
 	"\n"
 	"'kvm-tdp COMMAND --help' tells more. read, write, find and watch go through the DMA engine of the module kvm_tdp_dma.\n"

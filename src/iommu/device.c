@@ -22,12 +22,6 @@
 /* One of so many parts of the addresses is the driver's own. */
 #define OWN_PART	8
 
-/* In kvm_tdp_iommu.groups. */
-struct ktdp_group {
-	struct list_head list;
-	struct iommu_group *group;
-};
-
 static int first_device(struct device *dev, void *found)
 {
 	*(struct device **)found = dev;
@@ -150,8 +144,10 @@ int kvm_tdp_iommu_add_group(struct kvm_tdp_iommu *iommu, struct iommu_group *gro
 		ret = add_reserved(iommu, group);
 	if (ret)
 		goto err_detach;
+	member->iommu = iommu;
 	member->group = group;
 	list_add(&member->list, &iommu->groups);
+	ktdp_show(member);
 	up_write(&iommu->sem);
 	return 0;
 
@@ -172,6 +168,7 @@ void kvm_tdp_iommu_remove_group(struct kvm_tdp_iommu *iommu, struct iommu_group 
 	list_for_each_entry_safe(member, next, &iommu->groups, list) {
 		if (member->group != group)
 			continue;
+		ktdp_unshow(member);
 		iommu_detach_group(iommu->domain, group);
 		list_del(&member->list);
 		kfree(member);

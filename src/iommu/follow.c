@@ -377,6 +377,8 @@ static bool io_remove(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 	for (i = 0; i < io->nr_ranges; i++)
 		ranges_remove(&io->ranges[i], &iommu->ranges);
 	is_hit = io->is_hit;
+	iommu->info.in_flight -= io->in_flight;
+	io->in_flight = false;
 	spin_unlock_irqrestore(&iommu->lock, flags);
 	return is_hit;
 }
@@ -389,6 +391,7 @@ static bool io_fly(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 	spin_lock_irqsave(&iommu->lock, flags);
 	io->in_flight = !io->is_hit;
 	iommu->info.begun += io->in_flight;
+	iommu->info.in_flight += io->in_flight;
 	io->is_hit = false;
 	spin_unlock_irqrestore(&iommu->lock, flags);
 	return io->in_flight;
@@ -460,6 +463,22 @@ static int check_mm(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm)
 	}
 }
 
+/* For people: the process may be gone, or be another of those that share the mm. */
+static pid_t pid_of_mm(struct mm_struct *mm)
+{
+	pid_t pid = 0;
+#ifdef CONFIG_MEMCG
+	struct task_struct *owner;
+
+	rcu_read_lock();
+	owner = rcu_dereference(mm->owner);
+	if (owner)
+		pid = task_tgid_nr(owner);
+	rcu_read_unlock();
+#endif
+	return pid;
+}
+
 static int attach(struct kvm_tdp_iommu *iommu, int fd, struct mm_struct *mm)
 {
 	struct kvm_tdp_fd *tdp_fd;
@@ -486,6 +505,7 @@ static int attach(struct kvm_tdp_iommu *iommu, int fd, struct mm_struct *mm)
 	iommu->tdp_fd = tdp_fd;
 	spin_lock_irq(&iommu->lock);
 	iommu->following = true;
+	iommu->info.pid = pid_of_mm(mm);
 	spin_unlock_irq(&iommu->lock);
 	return 0;
 }
@@ -522,6 +542,7 @@ int kvm_tdp_iommu_detach(struct kvm_tdp_iommu *iommu)
 	/* An attach may have come between. */
 	spin_lock_irq(&iommu->lock);
 	iommu->following = false;
+	iommu->info.pid = 0;
 	spin_unlock_irq(&iommu->lock);
 	follow_invalidate(iommu, 0, ULONG_MAX);
 	iommu->tdp_fd->ops->unregister_importer(iommu->tdp_fd, &iommu->importer_ops);

@@ -4,7 +4,7 @@
 
 /*
  * Shared by the files of kvm_tdp_iommu.ko: device.c has groups and domains, follow.c
- * the guest.
+ * the guest, show.c what can be seen of them.
  *
  * Lock order: kvm_tdp_iommu.sem -> mmap_lock -> (exporter, KVM) -> kvm_tdp_iommu.lock
  * -> (IOMMU driver)
@@ -48,6 +48,20 @@ struct reserved {
 	struct list_head list;
 	u64 first;
 	u64 last;
+};
+
+/**
+ * struct ktdp_group - a group in an address space
+ * @list: in kvm_tdp_iommu.groups
+ * @iommu: the address space
+ * @group: the group
+ * @shown: its devices that are in sysfs
+ */
+struct ktdp_group {
+	struct list_head list;
+	struct kvm_tdp_iommu *iommu;
+	struct iommu_group *group;
+	struct list_head shown;
 };
 
 /**
@@ -96,6 +110,10 @@ struct kvm_tdp_iommu {
 
 /* follow.c */
 void ktdp_follow_init(struct kvm_tdp_iommu *iommu);
+
+/* show.c */
+void ktdp_show(struct ktdp_group *member);
+void ktdp_unshow(struct ktdp_group *member);
 
 /* device.c */
 /* Can [first, last] be translated, and is it GPAs' or the driver's own? */

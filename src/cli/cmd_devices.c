@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kvm-tdp.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEVICES	"/sys/bus/pci/devices/"
+#define PATTERN	DEVICES "*/kvm_tdp"
+
+/* Files of kvm_tdp_iommu's, a number each. */
+static const char *const numbers[] = {
+	"mapped", "in_flight", "begun", "hits", "faults", "invalidations",
+};
+
+static const struct argp_option options[] = {
+	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct json_array *array = state->input;
+
+	(void)arg;
+	if (key != 'j')
+		return ARGP_ERR_UNKNOWN;
+	array->json = true;
+	return 0;
+}
+
+static const struct argp argp = {
+	options, parse, NULL,
+	"List the devices that do DMA by guest physical address (kvm_tdp_iommu), and the "
+	"process whose VM each follows.\n"
+	"\vPID is 0 for a device that follows none. MAPPED is what the device reaches of the "
+	"guest's memory now, in KiB; HITS are transfers that the host took the memory from.",
+	NULL, NULL, NULL
+};
+
+static bool read_number(const char *dir, const char *name, uint64_t *value)
+{
+	char path[512];
+	FILE *file;
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	file = fopen(path, "re");
+	ok = file && fscanf(file, "%" SCNu64, value) == 1;
+	if (file)
+		fclose(file);
+	return ok;
+}
+
+/* A device that is gone by now is left out. */
+static void print_device(const char *dir, struct json_array *array)
+{
+	uint64_t pid, values[sizeof(numbers) / sizeof(numbers[0])];
+	struct json_object *obj;
+	char name[64], comm[32] = "-";
+	size_t i;
+
+	if (!read_number(dir, "pid", &pid))
+		return;
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (!read_number(dir, numbers[i], &values[i]))
+			return;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(dir + strlen(DEVICES), "/"),
+		 dir + strlen(DEVICES));
+	if (pid)
+		vm_comm(pid, comm, sizeof(comm));
+	if (!array->json && !array->any)
+		printf("%-12s  %7s  %-15s  %10s  %9s  %10s  %8s  %8s\n", "DEVICE", "PID", "COMMAND",
+		       "MAPPED", "IN-FLIGHT", "BEGUN", "HITS", "FAULTS");
+	if (!array->json)
+		printf("%-12s  %7" PRIu64 "  %-15s  %10" PRIu64 "  %9" PRIu64 "  %10" PRIu64
+		       "  %8" PRIu64 "  %8" PRIu64 "\n", name, pid, comm, values[0] / 1024,
+		       values[1], values[2], values[3], values[4]);
+	obj = json_object_new_object();
+	json_add_str(obj, "device", name);
+	json_add_num(obj, "pid", pid);
+	json_add_str(obj, "comm", comm);
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		json_add_num(obj, numbers[i], values[i]);
+	json_array_add(array, obj);
+}
+
+int cmd_devices(int argc, char **argv)
+{
+	struct json_array array = { 0 };
+	glob_t found = { 0 };
+	size_t i;
+	int ret;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &array);
+	ret = glob(PATTERN, 0, NULL, &found);
+	if (ret && ret != GLOB_NOMATCH)
+		die("%s: %s", DEVICES, ret == GLOB_NOSPACE ? strerror(ENOMEM) : strerror(EIO));
+	json_array_begin(&array);
+	for (i = 0; i < found.gl_pathc; i++)
+		print_device(found.gl_pathv[i], &array);
+	json_array_end(&array);
+	globfree(&found);
+	if (!array.any && !array.json)
+		warn("no device follows a guest");
+	return 0;
+}
