@@ -41,7 +41,16 @@ apt_get() {
 		-o APT::Sandbox::User=root ${KTDP_APT[@]+"${KTDP_APT[@]}"} "$@" </dev/null
 }
 
-apt_cache() { apt-cache ${KTDP_APT[@]+"${KTDP_APT[@]}"} "$@"; }
+# Images for containers have apt keep no index, which then takes a second each time.
+apt_cache() {
+	local keep=()
+	if [ ${#KTDP_APT[@]} = 0 ]; then
+		mkdir -p "$KTDP_CACHE/apt"
+		keep=(-o "Dir::Cache::pkgcache=$KTDP_CACHE/apt/pkgcache.bin"
+			-o "Dir::Cache::srcpkgcache=$KTDP_CACHE/apt/srcpkgcache.bin")
+	fi
+	apt-cache ${KTDP_APT[@]+"${KTDP_APT[@]}"} ${keep[@]+"${keep[@]}"} "$@"
+}
 
 apt_update() {
 	[ "$(id -u)" = 0 ] || [ ${#KTDP_APT[@]} -gt 0 ] ||

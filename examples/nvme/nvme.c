@@ -31,7 +31,7 @@
 #define TRIES		100
 
 /* Pages of the driver's own memory. */
-enum { ADMIN_SQ, ADMIN_CQ, IO_SQ, IO_CQ, PRPS, IDENTITY, NR_PAGES };
+enum { ADMIN_SQ, ADMIN_CQ, IO_SQ, IO_CQ, PRPS, IDENTITY, DATA, NR_PAGES };
 
 struct nvme_command {
 	uint8_t opcode;
@@ -183,6 +183,8 @@ int nvme_open(struct nvme *nvme, const char *name)
 		ret = vfio_info(&nvme->vfio, &info);
 	if (!ret) {
 		nvme->iova = info.own_first;
+		nvme->data = nvme->own + DATA * PAGE;
+		nvme->data_iova = iova_of(nvme, DATA);
 		ret = vfio_map(&nvme->vfio, nvme->iova, nvme->own, NR_PAGES * PAGE,
 			       KVM_TDP_VFIO_READ | KVM_TDP_VFIO_WRITE);
 	}

@@ -41,6 +41,8 @@ struct nvme_queue {
  * @stride: bytes from one doorbell to the next
  * @own: the driver's memory
  * @iova: its address for the device
+ * @data: a page of it, the caller's
+ * @data_iova: its address for the device
  * @admin: the first pair of queues
  * @io: the one for reads and writes
  * @block: bytes of a block
@@ -53,6 +55,8 @@ struct nvme {
 	uint32_t stride;
 	uint8_t *own;
 	uint64_t iova;
+	void *data;
+	uint64_t data_iova;
 	struct nvme_queue admin;
 	struct nvme_queue io;
 	uint32_t block;
@@ -77,7 +81,7 @@ void nvme_close(struct nvme *nvme);
  */
 int nvme_rw(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block, bool to_guest);
 
-/* The same, once, and of memory that nobody has begun. */
+/* The same, once, and of memory that nobody has begun, or of the driver's own. */
 int nvme_raw(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block, bool to_guest);
 
 #endif /* EXAMPLES_NVME_H */

@@ -132,7 +132,8 @@ int main(int argc, char **argv)
 	char name[32];
 	int ret;
 
-	pci_find("class", "0x010802", name, sizeof(name));
+	if (!pci_find("class", "0x010802", name, sizeof(name)))
+		bail("there is no NVMe disk");
 	must(vfio_bind(name));
 	must(nvme_open(&nvme, name));
 	diag("%llu blocks of %u bytes", (unsigned long long)nvme.blocks, nvme.block);

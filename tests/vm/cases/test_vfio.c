@@ -174,7 +174,7 @@ static void test_read_only(void)
 	hva[0] = 0x11;
 	is(edu_once(&edu, at, true), -EACCES, "the device cannot write a read-only slot");
 	is(edu_once(&edu, at, false), 0, "but read it");
-	edu_raw(&edu, at + 8, true);
+	edu_move(&edu, at + 8, true, 8);
 	is(hva[8], 0, "a write all the same goes nowhere");
 	vm_unmap(&bed.vm, 2);
 

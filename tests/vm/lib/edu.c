@@ -30,18 +30,15 @@ void edu_open(struct vfio *edu)
 	must(vfio_open(edu, edu_name(), VFIO_KVM_TDP_IOMMU));
 }
 
-void edu_start(const struct vfio *edu, uint64_t address, bool write, uint64_t length)
+void edu_move(const struct vfio *edu, uint64_t address, bool write, uint64_t length)
 {
-	vfio_write64(edu, EDU_SOURCE, write ? BUFFER : address);
-	vfio_write64(edu, EDU_TARGET, write ? address : BUFFER);
-	vfio_write64(edu, EDU_COUNT, length);
-	vfio_write64(edu, EDU_COMMAND, EDU_RUN | (write ? EDU_TO_MEMORY : 0));
-}
-
-void edu_wait(const struct vfio *edu)
-{
+	uint64_t buffer = BUFFER + address % 4096;
 	unsigned int ms = 60000;
 
+	vfio_write64(edu, EDU_SOURCE, write ? buffer : address);
+	vfio_write64(edu, EDU_TARGET, write ? address : buffer);
+	vfio_write64(edu, EDU_COUNT, length);
+	vfio_write64(edu, EDU_COMMAND, EDU_RUN | (write ? EDU_TO_MEMORY : 0));
 	while (vfio_read64(edu, EDU_COMMAND) & EDU_RUN)
 		if (!sys_step(&ms))
 			bail("a transfer does not end");
@@ -49,8 +46,7 @@ void edu_wait(const struct vfio *edu)
 
 void edu_raw(const struct vfio *edu, uint64_t address, bool write)
 {
-	edu_start(edu, address, write, EDU_LENGTH);
-	edu_wait(edu);
+	edu_move(edu, address, write, EDU_LENGTH);
 }
 
 int edu_once(const struct vfio *edu, uint64_t gpa, bool write)

@@ -17,11 +17,15 @@
 
 /* In a container for GPAs, driven by vfio-pci; the test ends if it cannot be had. */
 void edu_open(struct vfio *edu);
+/* Empty if the machine has none. */
 const char *edu_name(void);
 
-/* Between its buffer and @address, which nobody has begun. */
-void edu_start(const struct vfio *edu, uint64_t address, bool write, uint64_t length);
-void edu_wait(const struct vfio *edu);
+/*
+ * Between @address, which nobody has begun, and its buffer, there at the same place as
+ * @address has in its page.
+ */
+void edu_move(const struct vfio *edu, uint64_t address, bool write, uint64_t length);
+/* All that it can do at a time. */
 void edu_raw(const struct vfio *edu, uint64_t address, bool write);
 
 /* The same, begun and done: 0, or -errno, -EAGAIN too. */

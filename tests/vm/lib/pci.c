@@ -6,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tap.h"
-
 #define DEVICES	"/sys/bus/pci/devices"
 
-void pci_find(const char *file, const char *value, char *name, size_t size)
+bool pci_find(const char *file, const char *value, char *name, size_t size)
 {
 	char path[512], text[32];
 	struct dirent **found;
@@ -30,6 +28,5 @@ void pci_find(const char *file, const char *value, char *name, size_t size)
 		free(found[i]);
 	}
 	free(found);
-	if (!*name)
-		bail("no PCI device whose %s is %s", file, value);
+	return *name;
 }

@@ -28,6 +28,7 @@ static bool *stress_ended;	/* shared with the nursery */
 static struct worker workers[32];
 static void *(*runs[32])(void *worker);
 static size_t nr_workers;
+static bool has_devices;
 
 bool stress_over(void)
 {
@@ -86,6 +87,10 @@ static void add_all(void)
 	add("VM 0 engine", work_engine, &wards[0]);
 	add("VM 1 engine", work_engine, &wards[1]);
 	add("host", work_host, &wards[0]);
+	if (has_devices) {
+		add("VM 0 edu", work_edu, &wards[0]);
+		add("VM 0 disk", work_disk, &wards[0]);
+	}
 	add("memory 0", storm_memory, NULL);
 	add("memory 1", storm_memory, NULL);
 	add("slots 0", storm_slots, &wards[0]);
@@ -163,6 +168,7 @@ static bool all_done(void)
 	/* Of the machine it takes a debug kernel too long. */
 	all &= stress_slowness > 1 || figure_done(FIG_OOM);
 	all &= figure_done(FIG_MERGED) & figure_done(FIG_UNMERGED);
+	all &= !has_devices || devices_hit();
 	return all;
 }
 
@@ -245,6 +251,7 @@ int main(int argc, char **argv)
 	stress_ended = sys_shared(sizeof(*stress_ended));
 	nursery_start(seed);
 	arenas_init();
+	has_devices = devices_open();
 	for (nr = 0; nr < NR_VMS; nr++)
 		ward_open(&wards[nr], nr);
 	drill_open();
@@ -258,6 +265,7 @@ int main(int argc, char **argv)
 	settle();
 	for (nr = 0; nr < NR_VMS; nr++)
 		ward_close(&wards[nr]);
+	devices_close();
 	judge();
 	if (seconds >= LONG * stress_slowness)
 		ok(all_done(), "all that can happen has happened");

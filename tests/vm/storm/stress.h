@@ -29,6 +29,7 @@ enum figure {
 	FIG_WRITES, FIG_READS, FIG_MISSES, FIG_REFUSED, FIG_WORDS,
 	FIG_INVALIDATIONS, FIG_SENT, FIG_SLOT_CHANGES, FIG_SLOT_ZAPS, FIG_FAULTS,
 	FIG_SET, FIG_ZAPPED, FIG_EAGER, FIG_DROPS, FIG_SEEDED,
+	FIG_TRANSFERS, FIG_HITS,
 	FIG_HARVESTS, FIG_LOGGED, FIG_TDP_FDS, FIG_IMPORTERS, FIG_VMMS, FIG_KILLS,
 	FIG_RELEASES, FIG_OOM_GROUP, FIG_OOM, FIG_RMMODS, FIG_MERGED, FIG_UNMERGED,
 	 FIG_WATCH_TAKEN, FIG_WATCH_TOLD, FIG_WATCH_DROPPED,
@@ -213,6 +214,9 @@ bool stress_step(struct worker *worker);
 void *work_vcpu(void *worker);
 void *work_engine(void *worker);
 void *work_host(void *worker);
+/* Devices, of VM 0. */
+void *work_edu(void *worker);
+void *work_disk(void *worker);
 /* Every page, as all can read it; the storm is over. */
 void work_sweep(struct worker *worker);
 
@@ -228,6 +232,18 @@ void *storm_uffd(void *worker);
 
 extern struct act memory_acts[], slot_acts[], fd_acts[], system_acts[];
 extern const size_t nr_memory_acts, nr_slot_acts, nr_fd_acts, nr_system_acts;
+
+/* stress_device.c: false if the machine has none; then all else does nothing */
+bool devices_open(void);
+void devices_attach(int tdp);
+void devices_detach(void);
+void devices_close(void);
+/* A transfer was hit, of each device. */
+bool devices_hit(void);
+/* A page of guest memory: 0 or -errno. */
+int edu_put(uint64_t gpa, const void *page);
+int edu_get(uint64_t gpa, void *page);
+int disk_get(uint64_t gpa, void *page);
 
 /* stress_race.c */
 struct hot {

@@ -80,6 +80,8 @@ void ward_attach(struct ward *ward)
 		bail("no handle: %d", ward->handle);
 	begin.handle = ward->handle;
 	kmod_do(ward->kmod, KTDP_TEST_WATCH, &begin);
+	if (!ward->nr)
+		devices_attach(ward->tdp);
 	count(FIG_TDP_FDS, 1);
 	count(FIG_IMPORTERS, 2);
 }
@@ -88,6 +90,8 @@ void ward_detach(struct ward *ward)
 {
 	struct ktdp_test_watch end = { .action = KTDP_TEST_WATCH_END };
 
+	if (!ward->nr)
+		devices_detach();
 	kmod_do(ward->kmod, KTDP_TEST_WATCH, &end);
 	kmod_put(ward->kmod, ward->handle);
 	close(ward->dma);

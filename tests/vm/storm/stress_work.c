@@ -78,14 +78,33 @@ static int host_read(struct job *job)
 	return host_copy(job->buf, arena_hva(job->arena, job->page));
 }
 
+/* @write: NULL if they only read. */
 struct manner {
 	int (*write)(struct job *job, uint32_t gen);
 	int (*read)(struct job *job);
 };
 
+static int edu_write(struct job *job, uint32_t gen)
+{
+	page_fill(job->arena, job->page, gen, job->buf);
+	return edu_put(job->gpa, job->buf);
+}
+
+static int edu_read(struct job *job)
+{
+	return edu_get(job->gpa, job->buf);
+}
+
+static int disk_read(struct job *job)
+{
+	return disk_get(job->gpa, job->buf);
+}
+
 static const struct manner manner_vcpu = { vcpu_write, vcpu_read };
 static const struct manner manner_engine = { engine_put, engine_get };
 static const struct manner manner_host = { host_write, host_read };
+static const struct manner manner_edu = { edu_write, edu_read };
+static const struct manner manner_disk = { NULL, disk_read };
 
 static void job_count(struct job *job, int ret, enum figure done)
 {
@@ -160,7 +179,7 @@ static void work_once(struct worker *worker, const struct manner *manner)
 
 	if (!job_find(&job))
 		return;
-	if (dice_roll(&worker->dice, 2))
+	if (manner->write && dice_roll(&worker->dice, 2))
 		job_write(&job, manner);
 	else
 		job_read(&job, manner);
@@ -193,6 +212,27 @@ void *work_engine(void *arg)
 		work_once(worker, &manner_engine);
 		pthread_rwlock_unlock(&ward->lock);
 	}
+	return NULL;
+}
+
+static void work_device(struct worker *worker, const struct manner *manner)
+{
+	while (stress_step(worker)) {
+		pthread_rwlock_rdlock(&worker->ward->lock);
+		work_once(worker, manner);
+		pthread_rwlock_unlock(&worker->ward->lock);
+	}
+}
+
+void *work_edu(void *arg)
+{
+	work_device(arg, &manner_edu);
+	return NULL;
+}
+
+void *work_disk(void *arg)
+{
+	work_device(arg, &manner_disk);
 	return NULL;
 }
 
