@@ -47,6 +47,7 @@
  * @pdev: the device; NULL: it is gone, or does not answer; by @mutex
  * @regs: its registers
  * @iommu: its I/O address space
+ * @follower: the file through which it was attached, or NULL; by @mutex
  * @done: of a transfer
  */
 struct edu {
@@ -56,6 +57,7 @@ struct edu {
 	struct pci_dev *pdev;
 	void __iomem *regs;
 	struct kvm_tdp_iommu *iommu;
+	struct file *follower;
 	struct completion done;
 };
 
@@ -125,7 +127,7 @@ static int edu_copy(struct edu *edu, struct edu_copy *copy)
 	return ret;
 }
 
-static long edu_call(struct edu *edu, unsigned int cmd, unsigned long arg)
+static long edu_call(struct edu *edu, struct file *file, unsigned int cmd, unsigned long arg)
 {
 	void __user *user = (void __user *)arg;
 	struct edu_copy copy;
@@ -135,8 +137,12 @@ static long edu_call(struct edu *edu, unsigned int cmd, unsigned long arg)
 	case EDU_ATTACH:
 		if (get_user(fd, (int __user *)user))
 			return -EFAULT;
-		return kvm_tdp_iommu_attach(edu->iommu, fd, current->mm);
+		ret = kvm_tdp_iommu_attach(edu->iommu, fd, current->mm);
+		if (!ret)
+			edu->follower = file;
+		return ret;
 	case EDU_DETACH:
+		edu->follower = NULL;
 		return kvm_tdp_iommu_detach(edu->iommu);
 	case EDU_COPY:
 		if (copy_from_user(&copy, user, sizeof(copy)))
@@ -161,7 +167,7 @@ static long edu_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	ret = mutex_lock_killable(&edu->mutex);
 	if (ret)
 		return ret;
-	ret = edu->pdev ? edu_call(edu, cmd, arg) : -ENODEV;
+	ret = edu->pdev ? edu_call(edu, file, cmd, arg) : -ENODEV;
 	mutex_unlock(&edu->mutex);
 	return ret;
 }
@@ -172,9 +178,18 @@ static int edu_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
+/* A VM that is followed stays: not for longer than somebody wants that. */
 static int edu_release(struct inode *inode, struct file *file)
 {
-	kref_put(&edu_of(file)->kref, edu_free);
+	struct edu *edu = edu_of(file);
+
+	mutex_lock(&edu->mutex);
+	if (edu->follower == file && edu->pdev)
+		kvm_tdp_iommu_detach(edu->iommu);
+	if (edu->follower == file)
+		edu->follower = NULL;
+	mutex_unlock(&edu->mutex);
+	kref_put(&edu->kref, edu_free);
 	return 0;
 }
 

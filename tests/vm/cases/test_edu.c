@@ -18,6 +18,7 @@
 
 #define SIZE		(64 * PAGE_4K)
 #define ROUNDS		20
+#define HOST_PAUSE	350000	/* us; a transfer takes 100 ms */
 #define UNBIND		"/sys/bus/pci/drivers/kvm_tdp_edu/unbind"
 #define BIND		"/sys/bus/pci/drivers/kvm_tdp_edu/bind"
 
@@ -71,6 +72,7 @@ static void test_copy(void)
 	is(copy(GPA, GPA + SIZE, 8, &again), -EFAULT, "where there is no slot");
 	is(copy(GPA, GPA, EDU_MAX + 1, &again), -EINVAL, "too much");
 	is(sys(ioctl(edu, EDU_DETACH)), 0, "detach");
+	is(sys(ioctl(edu, EDU_DETACH)), -ENOTCONN, "once only");
 	is(kmod_iova(kmod, edu_name(), GPA), 0, "nothing is translated");
 	is(copy(GPA, GPA, 8, &again), -ENOTCONN, "and nothing copied");
 	end();
@@ -84,7 +86,7 @@ static void *host(void *unused)
 	for (i = 0; !__atomic_load_n(&stop, __ATOMIC_ACQUIRE); i++) {
 		madvise(mem.hva, SIZE / 2, MADV_PAGEOUT);
 		madvise(mem.hva + SIZE / 2, SIZE / 2, MADV_PAGEOUT);
-		usleep(20000);
+		usleep(HOST_PAUSE);
 	}
 	return NULL;
 }
@@ -94,7 +96,7 @@ static void test_paged_out(void)
 	uint64_t source, target;
 	uint32_t again = 0;
 	pthread_t thread;
-	int i, wrong = 0;
+	int i, ret, wrong = 0;
 
 	sys_swap();
 	begin();
@@ -104,7 +106,10 @@ static void test_paged_out(void)
 	for (i = 0; i < ROUNDS; i++) {
 		source = i % 8 * PAGE_4K;
 		target = SIZE / 2 + i % 8 * PAGE_4K;
-		wrong += !!copy(GPA + source, GPA + target, EDU_MAX, &again);
+		ret = copy(GPA + source, GPA + target, EDU_MAX, &again);
+		if (ret)
+			diag("copy %d: %d", i, ret);
+		wrong += !!ret;
 		wrong += !!memcmp(mem.hva + source, mem.hva + target, EDU_MAX);
 		memset(mem.hva + target, 0, EDU_MAX);
 	}

@@ -6,6 +6,7 @@
 #include "tap.h"
 
 #define BUFFER		0x40000
+#define TRIES		20
 
 /* Registers, and bits of the command. */
 #define EDU_SOURCE	0x80
@@ -51,12 +52,17 @@ void edu_raw(const struct vfio *edu, uint64_t address, bool write)
 
 int edu_once(const struct vfio *edu, uint64_t gpa, bool write)
 {
-	uint32_t id;
-	int ret = vfio_begin(edu, gpa, EDU_LENGTH,
-			     write ? KVM_TDP_VFIO_WRITE : KVM_TDP_VFIO_READ, &id);
+	uint32_t flags = write ? KVM_TDP_VFIO_WRITE : KVM_TDP_VFIO_READ, id;
+	int ret, tries;
 
-	if (ret)
-		return ret;
-	edu_raw(edu, gpa, write);
-	return vfio_done(edu, id);
+	for (tries = 0; tries < TRIES; tries++) {
+		ret = vfio_begin(edu, gpa, EDU_LENGTH, flags, &id);
+		if (ret)
+			return ret;
+		edu_raw(edu, gpa, write);
+		ret = vfio_done(edu, id);
+		if (ret != -EAGAIN)
+			break;
+	}
+	return ret;
 }

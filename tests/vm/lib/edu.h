@@ -28,7 +28,7 @@ void edu_move(const struct vfio *edu, uint64_t address, bool write, uint64_t len
 /* All that it can do at a time. */
 void edu_raw(const struct vfio *edu, uint64_t address, bool write);
 
-/* The same, begun and done: 0, or -errno, -EAGAIN too. */
+/* The same, begun and done until it is not hit: 0, or -errno. */
 int edu_once(const struct vfio *edu, uint64_t gpa, bool write);
 
 #endif /* TESTS_VM_EDU_H */
