@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bed.h"
+#include "edu.h"
 #include "guest.h"
 #include "kmod.h"
 #include "sys.h"
@@ -364,9 +365,91 @@ static void test_module(void)
 	sys_module("ktdp_test", "/dev/ktdp_test");
 }
 
+static struct vfio edu;
+static uint32_t transfer;
+static void *own;
+
+static int make_follow(void)
+{
+	return vfio_attach(&edu, bed.tdp, 0, -1);
+}
+
+static void undo_follow(void)
+{
+	must(vfio_detach(&edu));
+}
+
+static int make_begin(void)
+{
+	return vfio_begin(&edu, FEW_GPA, FEW, KVM_TDP_VFIO_WRITE, &transfer);
+}
+
+/* Bookkeeping of the memory goes when the guest is followed no more. */
+static void undo_begin(void)
+{
+	must(vfio_done(&edu, transfer));
+	must(vfio_detach(&edu));
+	must(vfio_attach(&edu, bed.tdp, 0, -1));
+	must(madvise(mem.hva, mem.size, MADV_DONTNEED));
+}
+
+static int make_own(void)
+{
+	struct kvm_tdp_vfio_info info;
+
+	must(vfio_info(&edu, &info));
+	return vfio_map(&edu, info.own_first, own, PAGE_2M, KVM_TDP_VFIO_READ);
+}
+
+static void undo_own(void)
+{
+	struct kvm_tdp_vfio_info info;
+
+	must(vfio_info(&edu, &info));
+	must(vfio_unmap(&edu, info.own_first));
+}
+
+static const struct call call_follow = {
+	.name = "device: attach", .make = make_follow, .undo = undo_follow,
+};
+
+static const struct call call_begin = {
+	.name = "device: begin", .make = make_begin, .undo = undo_begin,
+};
+
+static const struct call call_own = {
+	.name = "device: map", .make = make_own, .undo = undo_own,
+};
+
+static void test_device(void)
+{
+	sys_module("kvm_tdp_iommu", "/sys/module/kvm_tdp_iommu");
+	sys_module("kvm_tdp_vfio", "/sys/module/kvm_tdp_vfio");
+	sys_module("vfio_pci", "/sys/bus/pci/drivers/vfio-pci");
+	edu_open(&edu);
+	mem_small(&mem, 4 * PAGE_2M);
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	own = mmap(NULL, PAGE_2M, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	test_call(&call_follow);
+	must(make_follow());
+	test_call(&call_begin);
+	test_call(&call_own);
+	is(edu_once(&edu, GPA, true), 0, "the device works");
+	undo_follow();
+	vfio_close(&edu);
+	munmap(own, PAGE_2M);
+	bed_close(&bed);
+	mem_free(&mem);
+	must(sys_delete_module("kvm_tdp_vfio"));
+	must(sys_delete_module("kvm_tdp_iommu"));
+}
+
 static const struct tap_case cases[] = {
 	{ "module", test_module },	/* first: then all is tried that is left */
 	{ "calls", test_calls },
+	{ "device", test_device },
 };
 
 int main(int argc, char **argv)
