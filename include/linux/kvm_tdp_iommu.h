@@ -122,9 +122,9 @@ struct kvm_tdp_iommu_info {
  * Context: process context, may sleep.
  * Return: the address space, to be closed; ERR_PTR: -ENODEV no IOMMU translates for
  * @dev; -EBUSY its group is used by a driver that has no driver_managed_dma, or by
- * user space; -EOPNOTSUPP, told in the log: PREEMPT_RT, an IOMMU that is not coherent,
- * a device with address translation services (ATS) on; -ENOMEM; what the IOMMU's
- * driver says.
+ * user space; -EOPNOTSUPP, told in the log: PREEMPT_RT, an IOMMU that is neither VT-d nor
+ * AMD-Vi, or not coherent, or whose pages or addresses will not do, a device with address
+ * translation services (ATS) on; -ENOMEM; what the IOMMU's driver says.
  */
 struct kvm_tdp_iommu *kvm_tdp_iommu_open(struct device *dev);
 
@@ -152,6 +152,8 @@ int kvm_tdp_iommu_add_group(struct kvm_tdp_iommu *iommu, struct iommu_group *gro
  * @iommu: the address space, which stays
  * @group: can reach nothing from here on
  *
+ * Every transfer in flight is hit, also of devices of other groups.
+ *
  * Context: process context, may sleep.
  */
 void kvm_tdp_iommu_remove_group(struct kvm_tdp_iommu *iommu, struct iommu_group *group);
@@ -175,7 +177,7 @@ void kvm_tdp_iommu_close(struct kvm_tdp_iommu *iommu);
  * Context: process context, may sleep.
  * Return: 0; -EBUSY it is attached; -EBADF, -EINVAL as kvm_tdp_fd_get(); -EPERM @mm is
  * not the VM's, or exiting; -EOPNOTSUPP a table that cannot be walked, or an exporter
- * without fault; -ENOMEM.
+ * without fault; -ENOMEM; -EINTR.
  */
 int kvm_tdp_iommu_attach(struct kvm_tdp_iommu *iommu, int tdp_fd, struct mm_struct *mm);
 
@@ -247,15 +249,26 @@ int kvm_tdp_iommu_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, si
  * @size: as it was mapped
  *
  * Context: process context, may sleep.
+ * Return: 0; -EIO, told in the log: the IOMMU's driver failed, and the device may still
+ * reach the memory, which must not be given to anybody else.
  */
-void kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size);
+int kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size);
+
+/**
+ * kvm_tdp_iommu_blocks_no_snoop() - can devices go past the caches?
+ * @iommu: the address space
+ *
+ * Context: any.
+ * Return: false: a device may read memory as it was before it was cleared.
+ */
+bool kvm_tdp_iommu_blocks_no_snoop(const struct kvm_tdp_iommu *iommu);
 
 /**
  * kvm_tdp_iommu_get_info() - what can be reached, and what happened
  * @iommu: the address space
  * @info: is filled in
  *
- * The same is in sysfs, in the directory kvm_tdp of each device.
+ * The same is in /sys/kernel/kvm_tdp_iommu/.
  *
  * Context: any.
  */

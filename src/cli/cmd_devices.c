@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEVICES	"/sys/bus/pci/devices/"
-#define PATTERN	DEVICES "*/kvm_tdp"
+#define SPACES	"/sys/kernel/kvm_tdp_iommu"
+#define PATTERN	SPACES "/*"
 
 /* Files of kvm_tdp_iommu's, a number each. */
 static const char *const numbers[] = {
@@ -36,7 +36,8 @@ static const struct argp argp = {
 	options, parse, NULL,
 	"List the devices that do DMA by guest physical address (kvm_tdp_iommu), and the "
 	"process whose VM each follows.\n"
-	"\vPID is 0 for a device that follows none. MAPPED is what the device reaches of the "
+	"\vPID is 0 for a device that follows none. Devices that share one address space are listed "
+	"together, MAPPED is what the device reaches of the "
 	"guest's memory now, in KiB; HITS are transfers that the host took the memory from.",
 	NULL, NULL, NULL
 };
@@ -55,21 +56,41 @@ static bool read_number(const char *dir, const char *name, uint64_t *value)
 	return ok;
 }
 
-/* A device that is gone by now is left out. */
-static void print_device(const char *dir, struct json_array *array)
+/* The names of those that are in an address space, with commas. */
+static bool read_devices(const char *dir, char *names, size_t size)
+{
+	char path[512];
+	FILE *file;
+	size_t got = 0;
+
+	snprintf(path, sizeof(path), "%s/devices", dir);
+	file = fopen(path, "re");
+	if (file) {
+		got = fread(names, 1, size - 1, file);
+		fclose(file);
+	}
+	if (!got)
+		return false;
+	names[got - 1] = '\0';	/* the last newline */
+	for (; *names; names++)
+		if (*names == '\n')
+			*names = ',';
+	return true;
+}
+
+/* One that is gone by now is left out. */
+static void print_space(const char *dir, struct json_array *array)
 {
 	uint64_t pid, values[sizeof(numbers) / sizeof(numbers[0])];
 	struct json_object *obj;
-	char name[64], comm[32] = "-";
+	char name[256], comm[32] = "-";
 	size_t i;
 
-	if (!read_number(dir, "pid", &pid))
+	if (!read_devices(dir, name, sizeof(name)) || !read_number(dir, "pid", &pid))
 		return;
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		if (!read_number(dir, numbers[i], &values[i]))
 			return;
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(dir + strlen(DEVICES), "/"),
-		 dir + strlen(DEVICES));
 	if (pid)
 		vm_comm(pid, comm, sizeof(comm));
 	if (!array->json && !array->any)
@@ -80,7 +101,7 @@ static void print_device(const char *dir, struct json_array *array)
 		       "  %8" PRIu64 "  %8" PRIu64 "\n", name, pid, comm, values[0] / 1024,
 		       values[1], values[2], values[3], values[4]);
 	obj = json_object_new_object();
-	json_add_str(obj, "device", name);
+	json_add_str(obj, "devices", name);
 	json_add_num(obj, "pid", pid);
 	json_add_str(obj, "comm", comm);
 	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
@@ -98,10 +119,10 @@ int cmd_devices(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &array);
 	ret = glob(PATTERN, 0, NULL, &found);
 	if (ret && ret != GLOB_NOMATCH)
-		die("%s: %s", DEVICES, ret == GLOB_NOSPACE ? strerror(ENOMEM) : strerror(EIO));
+		die("%s: %s", SPACES, ret == GLOB_NOSPACE ? strerror(ENOMEM) : strerror(EIO));
 	json_array_begin(&array);
 	for (i = 0; i < found.gl_pathc; i++)
-		print_device(found.gl_pathv[i], &array);
+		print_space(found.gl_pathv[i], &array);
 	json_array_end(&array);
 	globfree(&found);
 	if (!array.any && !array.json)

@@ -10,6 +10,7 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "compat/iommu.h"
 #include "iommu.h"
@@ -24,10 +25,11 @@
 
 static int first_device(struct device *dev, void *found)
 {
-	*(struct device **)found = dev;
+	*(struct device **)found = get_device(dev);
 	return 1;
 }
 
+/* One of them, to be put, or NULL. */
 static struct device *group_device(struct iommu_group *group)
 {
 	struct device *dev = NULL;
@@ -36,13 +38,30 @@ static struct device *group_device(struct iommu_group *group)
 	return dev;
 }
 
-/* A device that snoops no caches would need flushes that nobody does. */
-static int check_coherent(struct device *dev, void *unused)
+/*
+ * VT-d's units are named dmarN, AMD's ivhdN.  Any other's driver may need memory to
+ * unmap (virtio-iommu does), which an invalidate cannot wait for.
+ */
+static bool is_unit(struct device *dev, const char *name)
 {
-	if (device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
-		return 0;
-	dev_err(dev, "kvm_tdp_iommu: its IOMMU is not coherent\n");
-	return -EOPNOTSUPP;
+	struct dev_iommu *unit = dev->iommu;
+
+	return unit && unit->iommu_dev && unit->iommu_dev->dev &&
+	       str_has_prefix(dev_name(unit->iommu_dev->dev), name);
+}
+
+static int check_device(struct device *dev, void *unused)
+{
+	if (!is_unit(dev, "dmar") && !is_unit(dev, "ivhd")) {
+		dev_err_ratelimited(dev, "kvm_tdp_iommu: its IOMMU is neither VT-d nor AMD-Vi\n");
+		return -EOPNOTSUPP;
+	}
+	/* It would need flushes that nobody does. */
+	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY)) {
+		dev_err_ratelimited(dev, "kvm_tdp_iommu: its IOMMU is not coherent\n");
+		return -EOPNOTSUPP;
+	}
+	return 0;
 }
 
 /*
@@ -53,7 +72,7 @@ static int check_ats(struct device *dev, void *unused)
 {
 #ifdef CONFIG_PCI_ATS
 	if (dev_is_pci(dev) && to_pci_dev(dev)->ats_enabled) {
-		dev_err(dev, "kvm_tdp_iommu: ATS is on, which is not supported\n");
+		dev_err_ratelimited(dev, "kvm_tdp_iommu: ATS is on, which is not supported\n");
 		return -EOPNOTSUPP;
 	}
 #endif
@@ -66,12 +85,16 @@ static int check_geometry(struct kvm_tdp_iommu *iommu)
 	const struct iommu_domain *domain = iommu->domain;
 	u64 last = min_t(u64, domain->geometry.aperture_end, LAST_MAX);
 
-	if (!domain->pgsize_bitmap || domain->pgsize_bitmap & (SZ_4K - 1) ||
-	    !(domain->pgsize_bitmap & SZ_4K) || domain->geometry.aperture_start)
+	if (domain->pgsize_bitmap & (SZ_4K - 1) || !(domain->pgsize_bitmap & SZ_4K) ||
+	    domain->geometry.aperture_start || last < SZ_1G) {
+		pr_err_ratelimited("pages of %#lx, addresses %#llx to %#llx: that will not do\n",
+				   domain->pgsize_bitmap, (u64)domain->geometry.aperture_start,
+				   (u64)domain->geometry.aperture_end);
 		return -EOPNOTSUPP;
+	}
 	if (!iommu->last) {
 		iommu->last = last;
-		iommu->own_first = last + 1 - (last + 1) / OWN_PART;
+		iommu->own_first = ALIGN_DOWN(last + 1 - (last + 1) / OWN_PART, SZ_2M);
 		iommu->has_2m = domain->pgsize_bitmap & SZ_2M;
 	}
 	if (last < iommu->last || iommu->has_2m > !!(domain->pgsize_bitmap & SZ_2M))
@@ -117,12 +140,42 @@ bool ktdp_iommu_has(const struct kvm_tdp_iommu *iommu, u64 first, u64 last, bool
 	return true;
 }
 
+/*
+ * AMD's table grows in height when an address needs it, during which older kernels can
+ * fail to find what is to be unmapped: it is as high as it will be before all else.
+ */
+static int grow_table(struct kvm_tdp_iommu *iommu)
+{
+	u64 iova = iommu->own_first;
+	int ret;
+
+	lockdep_assert_held(&iommu->sem);
+	if (!ktdp_iommu_has(iommu, iova, iova + SZ_4K - 1, true))
+		return 0;
+	ret = ktdp_iommu_map(iommu->domain, iova, page_to_phys(ZERO_PAGE(0)), SZ_4K,
+			     IOMMU_READ | IOMMU_CACHE, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	return iommu_unmap(iommu->domain, iova, SZ_4K) == SZ_4K ? 0 : -EIO;
+}
+
+/* What can be done with the domain once it is attached for the first time. */
+static int first_group(struct kvm_tdp_iommu *iommu)
+{
+	const struct iommu_domain_ops *ops = iommu->domain->ops;
+
+	/* Before anything is mapped, or a driver may refuse. */
+	if (ops->enforce_cache_coherency)
+		iommu->no_snoop_blocked = ops->enforce_cache_coherency(iommu->domain);
+	return grow_table(iommu);
+}
+
 int kvm_tdp_iommu_add_group(struct kvm_tdp_iommu *iommu, struct iommu_group *group)
 {
 	struct ktdp_group *member;
 	int ret;
 
-	ret = iommu_group_for_each_dev(group, NULL, check_coherent);
+	ret = iommu_group_for_each_dev(group, NULL, check_device);
 	if (ret)
 		return ret;
 	member = kmalloc(sizeof(*member), GFP_KERNEL_ACCOUNT);
@@ -142,12 +195,12 @@ int kvm_tdp_iommu_add_group(struct kvm_tdp_iommu *iommu, struct iommu_group *gro
 		ret = check_geometry(iommu);
 	if (!ret)
 		ret = add_reserved(iommu, group);
+	if (!ret && list_empty(&iommu->groups))
+		ret = first_group(iommu);
 	if (ret)
 		goto err_detach;
-	member->iommu = iommu;
 	member->group = group;
 	list_add(&member->list, &iommu->groups);
-	ktdp_show(member);
 	up_write(&iommu->sem);
 	return 0;
 
@@ -165,14 +218,16 @@ void kvm_tdp_iommu_remove_group(struct kvm_tdp_iommu *iommu, struct iommu_group 
 	struct ktdp_group *member, *next;
 
 	down_write(&iommu->sem);
+	/* Before 6.10 VT-d's driver must not flush while it forgets one of the units. */
+	ktdp_follow_pause(iommu);
 	list_for_each_entry_safe(member, next, &iommu->groups, list) {
 		if (member->group != group)
 			continue;
-		ktdp_unshow(member);
 		iommu_detach_group(iommu->domain, group);
 		list_del(&member->list);
 		kfree(member);
 	}
+	ktdp_follow_resume(iommu);
 	up_write(&iommu->sem);
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_remove_group);
@@ -181,32 +236,40 @@ static void iommu_free(struct kvm_tdp_iommu *iommu)
 {
 	struct reserved *reserved, *next;
 
+	ktdp_follow_exit(iommu);
 	if (iommu->domain)
 		iommu_domain_free(iommu->domain);
 	list_for_each_entry_safe(reserved, next, &iommu->reserved, list)
 		kfree(reserved);
-	kfree(iommu);
+	ktdp_unshow(iommu);
 }
 
 struct kvm_tdp_iommu *kvm_tdp_iommu_open_group(struct iommu_group *group)
 {
-	struct device *dev = group_device(group);
 	struct kvm_tdp_iommu *iommu;
+	struct device *dev;
 	int ret;
 
 	if (IS_ENABLED(CONFIG_PREEMPT_RT)) {
-		pr_err("not on PREEMPT_RT, where the IOMMU drivers' locks sleep\n");
+		pr_err_ratelimited("not on PREEMPT_RT, where the IOMMU drivers' locks sleep\n");
 		return ERR_PTR(-EOPNOTSUPP);
 	}
+	dev = group_device(group);
 	if (!dev)
 		return ERR_PTR(-ENODEV);
 	iommu = kzalloc(sizeof(*iommu), GFP_KERNEL_ACCOUNT);
-	if (!iommu)
+	if (!iommu) {
+		put_device(dev);
 		return ERR_PTR(-ENOMEM);
+	}
 	INIT_LIST_HEAD(&iommu->groups);
 	INIT_LIST_HEAD(&iommu->reserved);
 	ktdp_follow_init(iommu);
+	iommu->sync_twice = is_unit(dev, "ivhd");
 
+	ret = ktdp_show(iommu);
+	if (ret)
+		goto err_free;
 	iommu->domain = iommu_paging_domain_alloc(dev);
 	if (IS_ERR(iommu->domain)) {
 		ret = PTR_ERR(iommu->domain);
@@ -216,9 +279,11 @@ struct kvm_tdp_iommu *kvm_tdp_iommu_open_group(struct iommu_group *group)
 	ret = kvm_tdp_iommu_add_group(iommu, group);
 	if (ret)
 		goto err_free;
+	put_device(dev);
 	return iommu;
 
 err_free:
+	put_device(dev);
 	iommu_free(iommu);
 	return ERR_PTR(ret);
 }
@@ -236,7 +301,7 @@ struct kvm_tdp_iommu *kvm_tdp_iommu_open(struct device *dev)
 	ret = iommu_group_claim_dma_owner(group, THIS_MODULE);
 	if (ret) {
 		dev_err(dev, "kvm_tdp_iommu: cannot own the DMA of its group: has each driver driver_managed_dma?\n");
-		iommu = ERR_PTR(-EBUSY);
+		iommu = ERR_PTR(ret == -ENOMEM ? -ENOMEM : -EBUSY);
 		goto err_put;
 	}
 	iommu = kvm_tdp_iommu_open_group(group);
@@ -270,6 +335,12 @@ void kvm_tdp_iommu_close(struct kvm_tdp_iommu *iommu)
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_close);
 
+bool kvm_tdp_iommu_blocks_no_snoop(const struct kvm_tdp_iommu *iommu)
+{
+	return iommu->no_snoop_blocked;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_iommu_blocks_no_snoop);
+
 static int direction_prot(enum dma_data_direction direction)
 {
 	switch (direction) {
@@ -289,26 +360,28 @@ int kvm_tdp_iommu_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, si
 {
 	int prot = direction_prot(direction);
 	u64 last = iova + size - 1;
-	bool has;
+	int ret = -ERANGE;
 
 	might_sleep();
 	if (!prot || !size || last < iova || (iova | hpa | size) & ~PAGE_MASK)
 		return -EINVAL;
+	/* Over the map, too: a group that is added may give the domain another root. */
 	down_read(&iommu->sem);
-	has = ktdp_iommu_has(iommu, iova, last, true);
+	if (ktdp_iommu_has(iommu, iova, last, true))
+		ret = ktdp_iommu_map(iommu->domain, iova, hpa, size, prot | IOMMU_CACHE,
+				     GFP_KERNEL_ACCOUNT);
 	up_read(&iommu->sem);
-	if (!has)
-		return -ERANGE;
-	return ktdp_iommu_map(iommu->domain, iova, hpa, size, prot | IOMMU_CACHE,
-			      GFP_KERNEL_ACCOUNT);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_map);
 
-void kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
+int kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
 {
 	might_sleep();
-	WARN_ON_ONCE(iova < iommu->own_first ||
-		     iommu_unmap(iommu->domain, iova, size) != size);
+	if (WARN_ON_ONCE(iova < iommu->own_first ||
+			 iommu_unmap(iommu->domain, iova, size) != size))
+		return -EIO;
+	return 0;
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_unmap);
 

@@ -35,7 +35,7 @@
  * taken out since.
  *
  * U finds what M did: a page is mapped by one call of 4K, or of 2M for a leaf that is
- * as large, only into a window that is empty, and unmapped in these units, for drivers
+ * as large, only into a window that never had 4K, and unmapped in these units, for drivers
  * differ in what they do about holes, parts of leaves, and entries that are present.
  * A mapped page for which write access is wanted is unmapped first, which marks the
  * transfers that read it.
@@ -103,6 +103,23 @@ static void domain_unmap(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
 }
 
 /*
+ * AMD's driver does not wait if no command was queued since the last one that waits, of
+ * whichever domain: but that one may still be waiting.  To queue a second time takes the
+ * lock that it holds until it is done.  (From 6.6.128, 6.12.75, 6.18.16, 6.19.6 on it does
+ * not hold it: there this makes it improbable.)
+ */
+static void domain_sync(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
+			struct iommu_iotlb_gather *gather)
+{
+	iommu_iotlb_sync(iommu->domain, gather);
+	if (!iommu->sync_twice)
+		return;
+	iommu_iotlb_gather_init(gather);
+	iommu_iotlb_gather_add_range(gather, gpa, size);
+	iommu_iotlb_sync(iommu->domain, gather);
+}
+
+/*
  * Take pages [first, end) of a window out, or as many as a hold allows.  Return: the
  * first that was not looked at.
  */
@@ -133,7 +150,7 @@ static unsigned int window_unmap(struct kvm_tdp_iommu *iommu, struct window *win
 		return at;
 	bitmap_clear(window->mapped, from, at - from);
 	bitmap_clear(window->writable, from, at - from);
-	iommu_iotlb_sync(iommu->domain, &gather);
+	domain_sync(iommu, base + (u64)from * SZ_4K, (size_t)(at - from) * SZ_4K, &gather);
 	ranges_mark(iommu, base + (u64)from * SZ_4K, base + (u64)at * SZ_4K - 1);
 	return at;
 }
@@ -201,7 +218,8 @@ static int window_map_page(struct kvm_tdp_iommu *iommu, struct window *window, u
 
 	if (test_bit(at, window->mapped))
 		window_unmap(iommu, window, base, at, at + 1);
-	if (leaf.level > 1 && iommu->has_2m && bitmap_empty(window->mapped, WINDOW_PAGES)) {
+	if (leaf.level > 1 && iommu->has_2m && !window->small &&
+	    ktdp_iommu_has(iommu, base, base + WINDOW_SIZE - 1, false)) {
 		gpa = base;
 		at = 0;
 		nr = WINDOW_PAGES;
@@ -210,12 +228,13 @@ static int window_map_page(struct kvm_tdp_iommu *iommu, struct window *window, u
 	if (leaf.access & KVM_TDP_ACCESS_WRITE)
 		prot |= IOMMU_WRITE;
 	ret = ktdp_iommu_map(iommu->domain, gpa, leaf.hpa + (gpa - leaf.gpa), size, prot,
-			     GFP_ATOMIC | __GFP_NOWARN);
+			     GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (ret == -ENOMEM)
 		return ret;
 	if (WARN_ONCE(ret, "IOMMU driver cannot map %#zx: %d", size, ret))
 		return -EIO;
 	window->huge = nr > 1;
+	window->small |= nr == 1;
 	bitmap_set(window->mapped, at, nr);
 	if (prot & IOMMU_WRITE)
 		bitmap_set(window->writable, at, nr);
@@ -257,10 +276,8 @@ static int window_map(struct kvm_tdp_iommu *iommu, struct window *window, u64 *g
 static struct window *window_get(struct kvm_tdp_iommu *iommu, u64 gpa)
 {
 	unsigned long index = gpa >> WINDOW_SHIFT;
-	struct window *window = xa_load(&iommu->windows, index), *other;
+	struct window *window, *other;
 
-	if (window)
-		return window;
 	window = kzalloc(sizeof(*window), GFP_KERNEL_ACCOUNT);
 	if (!window)
 		return ERR_PTR(-ENOMEM);
@@ -301,7 +318,16 @@ static int range_map(struct kvm_tdp_iommu *iommu, const struct kvm_tdp_range *ra
 	int ret, tries = 0;
 
 	while (gpa <= last) {
-		window = window_get(iommu, gpa);
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		/* Bookkeeping there is only for what there is memory for. */
+		window = xa_load(&iommu->windows, gpa >> WINDOW_SHIFT);
+		if (!window) {
+			ret = bring(iommu, gpa, access, -ENXIO);
+			if (ret)
+				return ret;
+			window = window_get(iommu, gpa);
+		}
 		if (IS_ERR(window))
 			return PTR_ERR(window);
 		at = gpa;
@@ -504,9 +530,9 @@ static int attach(struct kvm_tdp_iommu *iommu, int fd, struct mm_struct *mm)
 	iommu->mm = mm;
 	iommu->tdp_fd = tdp_fd;
 	spin_lock_irq(&iommu->lock);
-	iommu->following = true;
 	iommu->info.pid = pid_of_mm(mm);
 	spin_unlock_irq(&iommu->lock);
+	ktdp_follow_resume(iommu);
 	return 0;
 }
 
@@ -514,47 +540,63 @@ int kvm_tdp_iommu_attach(struct kvm_tdp_iommu *iommu, int tdp_fd, struct mm_stru
 {
 	int ret;
 
-	ret = down_write_killable(&iommu->sem);
+	ret = mutex_lock_killable(&iommu->attach_mutex);
 	if (ret)
 		return ret;
-	ret = attach(iommu, tdp_fd, mm);
-	up_write(&iommu->sem);
+	ret = down_write_killable(&iommu->sem);
+	if (!ret) {
+		ret = attach(iommu, tdp_fd, mm);
+		up_write(&iommu->sem);
+	}
+	mutex_unlock(&iommu->attach_mutex);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_attach);
 
-int kvm_tdp_iommu_detach(struct kvm_tdp_iommu *iommu)
+void ktdp_follow_pause(struct kvm_tdp_iommu *iommu)
 {
-	struct window *window;
-	unsigned long index;
-
-	/* The device loses its access now, however long a begin takes to give up. */
 	spin_lock_irq(&iommu->lock);
 	iommu->following = false;
 	spin_unlock_irq(&iommu->lock);
 	follow_invalidate(iommu, 0, ULONG_MAX);
+}
 
-	down_write(&iommu->sem);
-	if (!iommu->tdp_fd) {
-		up_write(&iommu->sem);
+void ktdp_follow_resume(struct kvm_tdp_iommu *iommu)
+{
+	lockdep_assert_held_write(&iommu->sem);
+	spin_lock_irq(&iommu->lock);
+	iommu->following = iommu->tdp_fd;
+	spin_unlock_irq(&iommu->lock);
+}
+
+static int detach(struct kvm_tdp_iommu *iommu)
+{
+	lockdep_assert_held_write(&iommu->sem);
+	if (!iommu->tdp_fd)
 		return -ENOTCONN;
-	}
-	/* An attach may have come between. */
-	spin_lock_irq(&iommu->lock);
-	iommu->following = false;
-	iommu->info.pid = 0;
-	spin_unlock_irq(&iommu->lock);
-	follow_invalidate(iommu, 0, ULONG_MAX);
 	iommu->tdp_fd->ops->unregister_importer(iommu->tdp_fd, &iommu->importer_ops);
 	kvm_tdp_fd_put(iommu->tdp_fd);
 	iommu->tdp_fd = NULL;
 	mmdrop(iommu->mm);
 	iommu->mm = NULL;
-	xa_for_each(&iommu->windows, index, window)
-		kfree(window);
-	xa_destroy(&iommu->windows);
-	up_write(&iommu->sem);
+	spin_lock_irq(&iommu->lock);
+	iommu->info.pid = 0;
+	spin_unlock_irq(&iommu->lock);
 	return 0;
+}
+
+int kvm_tdp_iommu_detach(struct kvm_tdp_iommu *iommu)
+{
+	int ret;
+
+	mutex_lock(&iommu->attach_mutex);
+	/* The device loses its access now, however long a begin takes to give up. */
+	ktdp_follow_pause(iommu);
+	down_write(&iommu->sem);
+	ret = detach(iommu);
+	up_write(&iommu->sem);
+	mutex_unlock(&iommu->attach_mutex);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_detach);
 
@@ -571,8 +613,19 @@ void kvm_tdp_iommu_get_info(struct kvm_tdp_iommu *iommu, struct kvm_tdp_iommu_in
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_get_info);
 
+void ktdp_follow_exit(struct kvm_tdp_iommu *iommu)
+{
+	struct window *window;
+	unsigned long index;
+
+	xa_for_each(&iommu->windows, index, window)
+		kfree(window);
+	xa_destroy(&iommu->windows);
+}
+
 void ktdp_follow_init(struct kvm_tdp_iommu *iommu)
 {
+	mutex_init(&iommu->attach_mutex);
 	init_rwsem(&iommu->sem);
 	spin_lock_init(&iommu->lock);
 	xa_init(&iommu->windows);

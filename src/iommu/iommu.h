@@ -6,16 +6,18 @@
  * Shared by the files of kvm_tdp_iommu.ko: device.c has groups and domains, follow.c
  * the guest, show.c what can be seen of them.
  *
- * Lock order: kvm_tdp_iommu.sem -> mmap_lock -> (exporter, KVM) -> kvm_tdp_iommu.lock
+ * Lock order: kvm_tdp_iommu.attach_mutex -> sem -> mmap_lock -> (exporter, KVM) -> kvm_tdp_iommu.lock
  * -> (IOMMU driver)
  */
 
 #include <linux/bitmap.h>
 #include <linux/iommu.h>
+#include <linux/kobject.h>
 #include <linux/kvm_tdp_fd.h>
 #include <linux/kvm_tdp_iommu.h>
 #include <linux/kvm_tdp_walk.h>
 #include <linux/list.h>
+#include <linux/mutex.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
 #include <linux/sizes.h>
@@ -29,11 +31,15 @@
 /**
  * struct window - what of 2M of guest memory is in the domain; by kvm_tdp_iommu.lock
  * @huge: one leaf of 2M, instead of 4K each
+ * @small: it had leaves of 4K once.  The IOMMU drivers keep the table of these, and some
+ *	(VT-d up to 6.18, AMD's v2 format) free it before they flush what the IOMMU
+ *	caches of it when 2M come into its place: that is never done.
  * @mapped: pages that are
  * @writable: of these, those that are writable
  */
 struct window {
 	bool huge;
+	bool small;
 	DECLARE_BITMAP(mapped, WINDOW_PAGES);
 	DECLARE_BITMAP(writable, WINDOW_PAGES);
 };
@@ -53,33 +59,34 @@ struct reserved {
 /**
  * struct ktdp_group - a group in an address space
  * @list: in kvm_tdp_iommu.groups
- * @iommu: the address space
  * @group: the group
- * @shown: its devices that are in sysfs
  */
 struct ktdp_group {
 	struct list_head list;
-	struct kvm_tdp_iommu *iommu;
 	struct iommu_group *group;
-	struct list_head shown;
 };
 
 /**
  * struct kvm_tdp_iommu - an I/O address space
+ * @kobj: in sysfs; frees it
+ * @number: its name there; constant
  * @domain: translates for it; changed by nobody else; constant
  * @claimed: the group that open claimed, or NULL; constant
  * @groups: struct ktdp_group, attached to @domain; by @sem
  * @reserved: struct reserved; by @sem
  * @has_2m: the domain has leaves of 2M; constant
+ * @sync_twice: see window_unmap(); constant
+ * @no_snoop_blocked: the devices cannot go past the caches; constant
  * @last: the last address that can be translated; constant
  * @own_first: above all GPAs, up to @last; constant
+ * @attach_mutex: held over attach and detach
  * @sem: held for write to change what is attached, for read to begin
  * @tdp_fd: what is followed, or NULL; by @sem
  * @mm: the VM's, to name it to fault; holds mm_count only; by @sem
  * @table: by @sem
  * @importer_ops: constant
- * @windows: struct window by gpa >> WINDOW_SHIFT; added to with @sem held for read,
- *	emptied with it held for write
+ * @windows: struct window by gpa >> WINDOW_SHIFT; they stay to the end, as the IOMMU's
+ *	tables do
  * @lock: held over every look at the table and what is done with it; not raw, for the
  *	IOMMU drivers' locks, which are taken under it, are not
  * @following: false: nothing is to be mapped; by @lock
@@ -87,14 +94,19 @@ struct ktdp_group {
  * @info: the counters; by @lock
  */
 struct kvm_tdp_iommu {
+	struct kobject kobj;
+	int number;
 	struct iommu_domain *domain;
 	struct iommu_group *claimed;
 	struct list_head groups;
 	struct list_head reserved;
 	bool has_2m;
+	bool sync_twice;
+	bool no_snoop_blocked;
 	u64 last;
 	u64 own_first;
 
+	struct mutex attach_mutex;	/* as said above */
 	struct rw_semaphore sem;
 	struct kvm_tdp_fd *tdp_fd;
 	struct mm_struct *mm;
@@ -110,10 +122,14 @@ struct kvm_tdp_iommu {
 
 /* follow.c */
 void ktdp_follow_init(struct kvm_tdp_iommu *iommu);
+void ktdp_follow_exit(struct kvm_tdp_iommu *iommu);
+/* All is taken out, and nothing put in again, but by ktdp_follow_resume(). */
+void ktdp_follow_pause(struct kvm_tdp_iommu *iommu);
+void ktdp_follow_resume(struct kvm_tdp_iommu *iommu);
 
 /* show.c */
-void ktdp_show(struct ktdp_group *member);
-void ktdp_unshow(struct ktdp_group *member);
+int ktdp_show(struct kvm_tdp_iommu *iommu);
+void ktdp_unshow(struct kvm_tdp_iommu *iommu);
 
 /* device.c */
 /* Can [first, last] be translated, and is it GPAs' or the driver's own? */

@@ -1,102 +1,146 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What is known of an address space, in sysfs: /sys/devices/.../DEVICE/kvm_tdp/, of each
- * device in it.  A number a file; struct kvm_tdp_iommu_info says what they are.
+ * What is known of each address space: /sys/kernel/kvm_tdp_iommu/NUMBER/.  "devices" has
+ * the names of those that are in it, the other files a number each; struct
+ * kvm_tdp_iommu_info says what they are.
  */
 
 #include <linux/device.h>
+#include <linux/idr.h>
+#include <linux/kobject.h>
+#include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
 #include "iommu.h"
 
-static const struct {
-	const char *name;
+static struct kobject *spaces;
+static DEFINE_IDA(numbers);
+
+struct number {
+	struct kobj_attribute attr;
 	size_t offset;		/* in struct kvm_tdp_iommu_info */
-} shown[] = {
-#define SHOW(name) { #name, offsetof(struct kvm_tdp_iommu_info, name) }
-	SHOW(pid),
-	SHOW(gpa_last),
-	SHOW(own_first),
-	SHOW(own_last),
-	SHOW(mapped),
-	SHOW(in_flight),
-	SHOW(begun),
-	SHOW(hits),
-	SHOW(faults),
-	SHOW(invalidations),
-#undef SHOW
 };
 
-struct shown_attr {
-	struct device_attribute attr;
-	struct kvm_tdp_iommu *iommu;
-	size_t offset;
-};
-
-/* In ktdp_group.shown. */
-struct ktdp_shown {
-	struct list_head list;
-	struct device *dev;
-	struct attribute_group files;
-	struct attribute *attrs[ARRAY_SIZE(shown) + 1];
-	struct shown_attr own[ARRAY_SIZE(shown)];
-};
-
-static ssize_t show(struct device *dev, struct device_attribute *attr, char *buf)
+static struct kvm_tdp_iommu *iommu_of(struct kobject *kobj)
 {
-	struct shown_attr *own = container_of(attr, struct shown_attr, attr);
-	struct kvm_tdp_iommu_info info;
-
-	kvm_tdp_iommu_get_info(own->iommu, &info);
-	return sysfs_emit(buf, "%llu\n", *(u64 *)((void *)&info + own->offset));
+	return container_of(kobj, struct kvm_tdp_iommu, kobj);
 }
 
-/* Of a device that cannot be shown, all else works. */
-static int show_device(struct device *dev, void *data)
+static ssize_t show_number(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	struct ktdp_group *member = data;
-	struct ktdp_shown *it = kzalloc(sizeof(*it), GFP_KERNEL_ACCOUNT);
-	size_t i;
+	const struct number *number = container_of(attr, struct number, attr);
+	struct kvm_tdp_iommu_info info;
 
-	if (!it)
-		return 0;
-	for (i = 0; i < ARRAY_SIZE(shown); i++) {
-		struct shown_attr *own = &it->own[i];
+	kvm_tdp_iommu_get_info(iommu_of(kobj), &info);
+	return sysfs_emit(buf, "%llu\n", *(u64 *)((void *)&info + number->offset));
+}
 
-		sysfs_attr_init(&own->attr.attr);
-		own->attr.attr.name = shown[i].name;
-		own->attr.attr.mode = 0444;
-		own->attr.show = show;
-		own->iommu = member->iommu;
-		own->offset = shown[i].offset;
-		it->attrs[i] = &own->attr.attr;
-	}
-	it->files.name = "kvm_tdp";
-	it->files.attrs = it->attrs;
-	if (sysfs_create_group(&dev->kobj, &it->files)) {
-		kfree(it);
-		return 0;
-	}
-	it->dev = get_device(dev);
-	list_add(&it->list, &member->shown);
+#define NUMBER(_name)							\
+static struct number number_##_name = {					\
+	.attr = __ATTR(_name, 0400, show_number, NULL),			\
+	.offset = offsetof(struct kvm_tdp_iommu_info, _name),		\
+}
+
+NUMBER(pid);
+NUMBER(gpa_last);
+NUMBER(own_first);
+NUMBER(own_last);
+NUMBER(mapped);
+NUMBER(in_flight);
+NUMBER(begun);
+NUMBER(hits);
+NUMBER(faults);
+NUMBER(invalidations);
+
+/* The page that is written to, and how much of it is. */
+struct names {
+	char *buf;
+	int length;
+};
+
+static int add_name(struct device *dev, void *data)
+{
+	struct names *names = data;
+
+	names->length += sysfs_emit_at(names->buf, names->length, "%s\n", dev_name(dev));
 	return 0;
 }
 
-void ktdp_show(struct ktdp_group *member)
+static ssize_t show_devices(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
 {
-	INIT_LIST_HEAD(&member->shown);
-	iommu_group_for_each_dev(member->group, member, show_device);
+	struct kvm_tdp_iommu *iommu = iommu_of(kobj);
+	struct names names = { .buf = buf };
+	struct ktdp_group *member;
+
+	down_read(&iommu->sem);
+	list_for_each_entry(member, &iommu->groups, list)
+		iommu_group_for_each_dev(member->group, &names, add_name);
+	up_read(&iommu->sem);
+	return names.length;
+}
+
+static struct kobj_attribute devices = __ATTR(devices, 0400, show_devices, NULL);
+
+static struct attribute *space_attrs[] = {
+	&devices.attr,
+	&number_pid.attr.attr,
+	&number_gpa_last.attr.attr,
+	&number_own_first.attr.attr,
+	&number_own_last.attr.attr,
+	&number_mapped.attr.attr,
+	&number_in_flight.attr.attr,
+	&number_begun.attr.attr,
+	&number_hits.attr.attr,
+	&number_faults.attr.attr,
+	&number_invalidations.attr.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(space);
+
+static void space_release(struct kobject *kobj)
+{
+	kfree(iommu_of(kobj));
+}
+
+static struct kobj_type space_type = {
+	.release = space_release,
+	.sysfs_ops = &kobj_sysfs_ops,
+	.default_groups = space_groups,
+};
+
+/* From here on ktdp_unshow() frees @iommu, whether it succeeds or not. */
+int ktdp_show(struct kvm_tdp_iommu *iommu)
+{
+	iommu->number = ida_alloc(&numbers, GFP_KERNEL);
+	if (iommu->number < 0) {
+		kobject_init(&iommu->kobj, &space_type);
+		return iommu->number;
+	}
+	return kobject_init_and_add(&iommu->kobj, &space_type, spaces, "%d",
+				    iommu->number);
 }
 
 /* Waits for those who read. */
-void ktdp_unshow(struct ktdp_group *member)
+void ktdp_unshow(struct kvm_tdp_iommu *iommu)
 {
-	struct ktdp_shown *it, *next;
-
-	list_for_each_entry_safe(it, next, &member->shown, list) {
-		sysfs_remove_group(&it->dev->kobj, &it->files);
-		put_device(it->dev);
-		kfree(it);
-	}
+	if (iommu->number >= 0)
+		ida_free(&numbers, iommu->number);
+	kobject_del(&iommu->kobj);
+	kobject_put(&iommu->kobj);
 }
+
+static int __init ktdp_iommu_init(void)
+{
+	spaces = kobject_create_and_add("kvm_tdp_iommu", kernel_kobj);
+	return spaces ? 0 : -ENOMEM;
+}
+
+static void __exit ktdp_iommu_exit(void)
+{
+	kobject_put(spaces);
+	ida_destroy(&numbers);
+}
+
+module_init(ktdp_iommu_init);
+module_exit(ktdp_iommu_exit);

@@ -15,13 +15,21 @@
 #include "container.h"
 #include "pid_mm.h"
 
-/* Transfers that are copied from and to the caller at a time. */
-#define BATCH	32
-
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
 MODULE_PARM_DESC(allow_unsafe_interrupts,
 		 "Take devices whose interrupts are not remapped (default: N)");
+
+/* Whoever waits is woken out of atomic context, and once for many transfers. */
+static void hit_work(struct work_struct *work)
+{
+	struct container *container = container_of(work, struct container, hit_work);
+
+	spin_lock_irq(&container->lock);
+	if (container->eventfd)
+		ktdp_eventfd_signal(container->eventfd);
+	spin_unlock_irq(&container->lock);
+}
 
 struct container *container_alloc(void)
 {
@@ -32,9 +40,13 @@ struct container *container_alloc(void)
 		return NULL;
 	kref_init(&container->kref);
 	init_rwsem(&container->sem);
+	mutex_init(&container->attach_mutex);
 	mutex_init(&container->own_mutex);
 	INIT_LIST_HEAD(&container->own);
 	spin_lock_init(&container->lock);
+	INIT_WORK(&container->hit_work, hit_work);
+	container->mm = current->mm;
+	mmgrab(container->mm);
 	for (id = 0; id < KVM_TDP_VFIO_MAX_IOS; id++) {
 		container->ios[id].container = container;
 		container->ios[id].next_free = id + 1;
@@ -42,8 +54,11 @@ struct container *container_alloc(void)
 	return container;
 }
 
+/* Its last group is gone, and so is all that could be hit. */
 void container_free(struct container *container)
 {
+	cancel_work_sync(&container->hit_work);
+	mmdrop(container->mm);
 	if (container->eventfd)
 		eventfd_ctx_put(container->eventfd);
 	kvfree(container);
@@ -56,7 +71,7 @@ int container_add(struct container *container, struct iommu_group *group)
 
 	/* Else a write of the device to the wrong address is an interrupt of its choice. */
 	if (!iommu_group_has_isolated_msi(group) && !allow_unsafe_interrupts) {
-		pr_err("interrupts are not remapped: see the parameter allow_unsafe_interrupts\n");
+		pr_err_ratelimited("interrupts are not remapped: see the parameter allow_unsafe_interrupts\n");
 		return -EPERM;
 	}
 	down_write(&container->sem);
@@ -100,13 +115,37 @@ void container_remove(struct container *container, struct iommu_group *group)
 	up_write(&container->sem);
 }
 
-static void set_eventfd(struct container *container, struct eventfd_ctx *eventfd)
+static struct eventfd_ctx *swap_eventfd(struct container *container,
+					struct eventfd_ctx *eventfd)
 {
 	spin_lock_irq(&container->lock);
 	swap(container->eventfd, eventfd);
 	spin_unlock_irq(&container->lock);
-	if (eventfd)
-		eventfd_ctx_put(eventfd);
+	return eventfd;
+}
+
+/* The eventfd is there before the first transfer can be hit. */
+static int attach(struct container *container, const struct kvm_tdp_vfio_attach *arg,
+		  struct mm_struct *mm, struct eventfd_ctx *eventfd)
+{
+	struct eventfd_ctx *other;
+	int ret;
+
+	ret = mutex_lock_killable(&container->attach_mutex);
+	if (ret) {
+		other = eventfd;
+		goto out_put;
+	}
+	other = swap_eventfd(container, eventfd);
+	ret = kvm_tdp_iommu_attach(container->iommu, arg->tdp_fd, mm);
+	if (ret)
+		other = swap_eventfd(container, other);
+	mutex_unlock(&container->attach_mutex);
+
+out_put:
+	if (other)
+		eventfd_ctx_put(other);
+	return ret;
 }
 
 int container_attach(struct container *container, const struct kvm_tdp_vfio_attach *arg)
@@ -117,45 +156,30 @@ int container_attach(struct container *container, const struct kvm_tdp_vfio_atta
 
 	if (arg->pid && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (arg->eventfd != -1) {
-		eventfd = eventfd_ctx_fdget(arg->eventfd);
-		if (IS_ERR(eventfd))
-			return PTR_ERR(eventfd);
-	}
 	mm = ktdp_grab_mm_of_pid(arg->pid);
-	if (IS_ERR(mm)) {
-		ret = PTR_ERR(mm);
-		goto out_put_eventfd;
-	}
-	ret = kvm_tdp_iommu_attach(container->iommu, arg->tdp_fd, mm);
+	if (IS_ERR(mm))
+		return PTR_ERR(mm);
+	if (arg->eventfd != -1)
+		eventfd = eventfd_ctx_fdget(arg->eventfd);
+	ret = IS_ERR(eventfd) ? PTR_ERR(eventfd) : attach(container, arg, mm, eventfd);
 	mmdrop(mm);
-	if (!ret) {
-		set_eventfd(container, eventfd);
-		return 0;
-	}
-
-out_put_eventfd:
-	if (eventfd)
-		eventfd_ctx_put(eventfd);
 	return ret;
 }
 
 int container_detach(struct container *container)
 {
-	return kvm_tdp_iommu_detach(container->iommu);
+	int ret;
+
+	mutex_lock(&container->attach_mutex);
+	ret = kvm_tdp_iommu_detach(container->iommu);
+	mutex_unlock(&container->attach_mutex);
+	return ret;
 }
 
 /* Under the library's lock, and so in atomic context. */
 static void io_hit(struct kvm_tdp_io *io)
 {
-	struct container *container =
-		container_of(io, struct container_io, io)->container;
-	unsigned long flags;
-
-	spin_lock_irqsave(&container->lock, flags);
-	if (container->eventfd)
-		ktdp_eventfd_signal(container->eventfd);
-	spin_unlock_irqrestore(&container->lock, flags);
+	queue_work(system_wq, &container_of(io, struct container_io, io)->container->hit_work);
 }
 
 /* Return: one that is IO_BUSY from here on, or NULL. */
@@ -219,7 +243,9 @@ static int io_direction(u32 flags, enum dma_data_direction *direction)
 	}
 }
 
-static int io_begin(struct container *container, struct kvm_tdp_vfio_io *arg)
+/* One that is begun, and IO_BUSY until the caller knows its id; or ERR_PTR. */
+static struct container_io *io_begin(struct container *container,
+				     struct kvm_tdp_vfio_io *arg)
 {
 	enum dma_data_direction direction;
 	struct container_io *io;
@@ -229,10 +255,10 @@ static int io_begin(struct container *container, struct kvm_tdp_vfio_io *arg)
 	arg->flags &= ~KVM_TDP_VFIO_HIT;
 	ret = io_direction(arg->flags, &direction);
 	if (ret)
-		return ret;
+		return ERR_PTR(ret);
 	io = io_get(container);
 	if (!io)
-		return -ENOSPC;
+		return ERR_PTR(-ENOSPC);
 	io->range.gpa = arg->gpa;
 	io->range.length = arg->length;
 	io->io = (struct kvm_tdp_io){
@@ -242,30 +268,76 @@ static int io_begin(struct container *container, struct kvm_tdp_vfio_io *arg)
 		.hit = io_hit,
 	};
 	ret = kvm_tdp_iommu_begin(container->iommu, &io->io);
-	io_set(io, ret ? IO_FREE : IO_IN_FLIGHT);
+	if (ret) {
+		io_set(io, IO_FREE);
+		return ERR_PTR(ret);
+	}
 	arg->id = io - container->ios;
-	return ret;
+	return io;
 }
 
-static int io_done(struct container *container, struct kvm_tdp_vfio_io *arg)
+/* As many as go in one copy; @nr: how many have begun. */
+static int begin_batch(struct container *container, struct kvm_tdp_vfio_io __user *user,
+		       u32 *nr)
 {
-	struct container_io *io = io_find(container, arg->id);
+	struct container_io *begun[BATCH];
+	struct kvm_tdp_vfio_io ios[BATCH];
+	u32 wanted = *nr, i;
+	int ret = 0;
 
-	if (!io)
-		return -ENOENT;
-	arg->flags &= ~KVM_TDP_VFIO_HIT;
-	if (kvm_tdp_iommu_done(container->iommu, &io->io))
-		arg->flags |= KVM_TDP_VFIO_HIT;
-	io_set(io, IO_FREE);
-	return 0;
+	*nr = 0;
+	if (copy_from_user(ios, user, wanted * sizeof(*ios)))
+		return -EFAULT;
+	for (i = 0; i < wanted; i++) {
+		begun[i] = io_begin(container, &ios[i]);
+		if (IS_ERR(begun[i])) {
+			ret = PTR_ERR(begun[i]);
+			break;
+		}
+	}
+	if (!copy_to_user(user, ios, i * sizeof(*ios))) {
+		*nr = i;
+		while (i--)
+			io_set(begun[i], IO_IN_FLIGHT);
+		return ret;
+	}
+	while (i--) {
+		kvm_tdp_iommu_done(container->iommu, &begun[i]->io);
+		io_set(begun[i], IO_FREE);
+	}
+	return -EFAULT;
 }
 
-/* Begin or end each, until one fails; undo what could not be told to the caller. */
-static int begin_or_end(struct container *container, struct kvm_tdp_vfio_ios *arg, bool begin)
+/* Those whose flags could not be written are ended as well. */
+static int done_batch(struct container *container, struct kvm_tdp_vfio_io __user *user,
+		      u32 *nr)
+{
+	struct kvm_tdp_vfio_io ios[BATCH];
+	struct container_io *io;
+	u32 wanted = *nr, i;
+
+	*nr = 0;
+	if (copy_from_user(ios, user, wanted * sizeof(*ios)))
+		return -EFAULT;
+	for (i = 0; i < wanted; i++) {
+		io = io_find(container, ios[i].id);
+		if (!io)
+			break;
+		ios[i].flags &= ~KVM_TDP_VFIO_HIT;
+		if (kvm_tdp_iommu_done(container->iommu, &io->io))
+			ios[i].flags |= KVM_TDP_VFIO_HIT;
+		io_set(io, IO_FREE);
+	}
+	*nr = i;
+	if (copy_to_user(user, ios, i * sizeof(*ios)))
+		return -EFAULT;
+	return i < wanted ? -ENOENT : 0;
+}
+
+static int all_batches(struct container *container, struct kvm_tdp_vfio_ios *arg, bool begin)
 {
 	struct kvm_tdp_vfio_io __user *user = u64_to_user_ptr(arg->ios);
-	struct kvm_tdp_vfio_io ios[BATCH];
-	u32 nr, i;
+	u32 nr;
 	int ret = 0;
 
 	arg->done = 0;
@@ -273,17 +345,8 @@ static int begin_or_end(struct container *container, struct kvm_tdp_vfio_ios *ar
 		return -EINVAL;
 	while (arg->done < arg->nr && !ret) {
 		nr = min_t(u32, arg->nr - arg->done, BATCH);
-		if (copy_from_user(ios, user + arg->done, nr * sizeof(*ios)))
-			return -EFAULT;
-		for (i = 0; i < nr && !ret; i++)
-			ret = begin ? io_begin(container, &ios[i]) :
-				      io_done(container, &ios[i]);
-		nr = i - !!ret;
-		if (copy_to_user(user + arg->done, ios, nr * sizeof(*ios))) {
-			while (begin && nr--)
-				io_done(container, &ios[nr]);
-			return -EFAULT;
-		}
+		ret = begin ? begin_batch(container, user + arg->done, &nr) :
+			      done_batch(container, user + arg->done, &nr);
 		arg->done += nr;
 	}
 	return ret;
@@ -291,10 +354,10 @@ static int begin_or_end(struct container *container, struct kvm_tdp_vfio_ios *ar
 
 int container_begin(struct container *container, struct kvm_tdp_vfio_ios *arg)
 {
-	return begin_or_end(container, arg, true);
+	return all_batches(container, arg, true);
 }
 
 int container_done(struct container *container, struct kvm_tdp_vfio_ios *arg)
 {
-	return begin_or_end(container, arg, false);
+	return all_batches(container, arg, false);
 }

@@ -6,8 +6,8 @@
  * Shared by the files of kvm_tdp_vfio.ko: main.c is what VFIO calls, container.c a
  * container and its transfers, own.c the driver's own memory.
  *
- * Lock order: container.sem -> kvm_tdp_iommu.sem; container.sem -> own_mutex ->
- * mmap_lock; kvm_tdp_iommu.lock -> container.lock
+ * Lock order: container.sem -> attach_mutex -> those of the library; container.sem ->
+ * own_mutex -> mmap_lock
  */
 
 #include <linux/kref.h>
@@ -16,11 +16,15 @@
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 struct eventfd_ctx;
 struct container;
 
 enum io_state { IO_FREE, IO_BUSY, IO_IN_FLIGHT };
+
+/* Transfers that are copied from and to the caller at a time. */
+#define BATCH	32
 
 /**
  * struct container_io - a transfer
@@ -41,25 +45,30 @@ struct container_io {
 /**
  * struct container - what VFIO_SET_IOMMU made
  * @kref: one of VFIO's, one of each call
- * @handle: VFIO's name for it
+ * @handle: VFIO's name for it; constant
+ * @mm: of the process that made it, holds mm_count; constant
  * @sem: held for write to change the groups, for read by calls
  * @iommu: NULL: there is no group any more; by @sem
  * @nr_groups: by @sem
+ * @attach_mutex: held over attach and detach
  * @own_mutex: for @own
  * @own: struct own_memory
  * @own_bytes: by @own_mutex
  * @lock: for what follows; interrupts off
- * @eventfd: to be signalled, or NULL
+ * @eventfd: to be signalled by @hit_work, or NULL
+ * @hit_work: queued by each transfer that is hit: to signal takes long where many wait
  * @first_free: of @ios; KVM_TDP_VFIO_MAX_IOS: none
  * @ios: by id
  */
 struct container {
 	struct kref kref;
-	u32 handle;
+	unsigned long handle;
+	struct mm_struct *mm;
 
 	struct rw_semaphore sem;
 	struct kvm_tdp_iommu *iommu;
 	unsigned int nr_groups;
+	struct mutex attach_mutex;	/* as said above */
 
 	struct mutex own_mutex;	/* as said above */
 	struct list_head own;
@@ -67,6 +76,7 @@ struct container {
 
 	spinlock_t lock;	/* as said above */
 	struct eventfd_ctx *eventfd;
+	struct work_struct hit_work;
 	u32 first_free;
 	struct container_io ios[KVM_TDP_VFIO_MAX_IOS];
 };

@@ -17,8 +17,12 @@
 #include "container.h"
 #include "ioctl.h"
 
-/* struct container by handle, each with a reference. */
-static DEFINE_XARRAY_ALLOC1(containers);
+/*
+ * struct container by handle, each with a reference.  No handle is used again: a call that
+ * is late would find another's container.
+ */
+static DEFINE_XARRAY(containers);
+static atomic_long_t handles;
 
 static void container_release(struct kref *kref)
 {
@@ -49,13 +53,13 @@ static void *vfio_open(unsigned long arg)
 
 	if (!container)
 		return ERR_PTR(-ENOMEM);
-	ret = xa_alloc(&containers, &container->handle, container, xa_limit_31b,
-		       GFP_KERNEL_ACCOUNT);
+	container->handle = atomic_long_inc_return(&handles);
+	ret = xa_insert(&containers, container->handle, container, GFP_KERNEL_ACCOUNT);
 	if (ret) {
 		container_put(container);
 		return ERR_PTR(ret);
 	}
-	return (void *)(unsigned long)container->handle;
+	return (void *)container->handle;
 }
 
 static void vfio_release(void *data)
@@ -159,13 +163,27 @@ static const struct ktdp_ioctl vfio_ioctls[] = {
 	KTDP_IOCTL(KVM_TDP_VFIO_INFO, struct kvm_tdp_vfio_info, invalidations, ioctl_info),
 };
 
+/* Also asked of no container. */
+static long check_extension(struct container *container, unsigned long arg)
+{
+	switch (arg) {
+	case VFIO_KVM_TDP_IOMMU:
+		return 1;
+	case VFIO_DMA_CC_IOMMU:
+		return container && container->iommu &&
+		       kvm_tdp_iommu_blocks_no_snoop(container->iommu);
+	default:
+		return 0;
+	}
+}
+
 static long vfio_ioctl(void *data, unsigned int cmd, unsigned long arg)
 {
 	struct container *container;
 	long ret;
 
-	if (cmd == VFIO_CHECK_EXTENSION)
-		return arg == VFIO_KVM_TDP_IOMMU;
+	if (!data)
+		return cmd == VFIO_CHECK_EXTENSION ? check_extension(NULL, arg) : -ENODEV;
 	container = container_get(data);
 	if (!container)
 		return -ENODEV;
@@ -173,7 +191,9 @@ static long vfio_ioctl(void *data, unsigned int cmd, unsigned long arg)
 	if (ret)
 		goto out_put;
 	ret = -ENODEV;
-	if (container->iommu)
+	if (cmd == VFIO_CHECK_EXTENSION)
+		ret = check_extension(container, arg);
+	else if (container->iommu)
 		ret = ktdp_ioctl(vfio_ioctls, ARRAY_SIZE(vfio_ioctls), container, cmd, arg);
 	up_read(&container->sem);
 out_put:

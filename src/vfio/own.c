@@ -14,36 +14,35 @@
 /**
  * struct own_memory - what one KVM_TDP_VFIO_MAP mapped
  * @list: in container.own
+ * @write: the device may write to it
  * @iova: first address
  * @length: bytes
- * @mm: against whose limit it counts; holds mm_count
  * @nr_pinned: of @pages
  * @mapped: bytes of @length that are
  * @pages: of the caller
  */
 struct own_memory {
 	struct list_head list;
+	bool write;
 	u64 iova;
 	u64 length;
-	struct mm_struct *mm;
 	unsigned long nr_pinned;
 	u64 mapped;
 	struct page *pages[];
 };
 
-static void own_free(struct container *container, struct own_memory *own, bool write)
+static void own_free(struct container *container, struct own_memory *own)
 {
-	if (own->mapped)
-		kvm_tdp_iommu_unmap(container->iommu, own->iova, own->mapped);
-	unpin_user_pages_dirty_lock(own->pages, own->nr_pinned, write);
-	account_locked_vm(own->mm, own->length >> PAGE_SHIFT, false);
-	mmdrop(own->mm);
+	/* What the device may still reach stays pinned, for good. */
+	if (!own->mapped || !kvm_tdp_iommu_unmap(container->iommu, own->iova, own->mapped))
+		unpin_user_pages_dirty_lock(own->pages, own->nr_pinned, own->write);
+	account_locked_vm(container->mm, own->length >> PAGE_SHIFT, false);
 	kvfree(own);
 }
 
-static int own_pin(struct own_memory *own, u64 vaddr, bool write)
+static int own_pin(struct own_memory *own, u64 vaddr)
 {
-	unsigned int gup = FOLL_LONGTERM | (write ? FOLL_WRITE : 0);
+	unsigned int gup = FOLL_LONGTERM | (own->write ? FOLL_WRITE : 0);
 	unsigned long nr = own->length >> PAGE_SHIFT;
 	int ret;
 
@@ -104,6 +103,9 @@ int own_map(struct container *container, const struct kvm_tdp_vfio_map *arg)
 	bool write;
 	int ret;
 
+	/* Against its limit it counts; a child's end with the child. */
+	if (current->mm != container->mm)
+		return -EPERM;
 	if (!arg->flags || arg->flags & ~(KVM_TDP_VFIO_READ | KVM_TDP_VFIO_WRITE))
 		return -EINVAL;
 	if (!arg->length || (arg->iova | arg->vaddr | arg->length) & ~PAGE_MASK ||
@@ -120,24 +122,24 @@ int own_map(struct container *container, const struct kvm_tdp_vfio_map *arg)
 	ret = account_locked_vm(current->mm, arg->length >> PAGE_SHIFT, true);
 	if (ret)
 		return ret;
-	own = kvzalloc(struct_size(own, pages, arg->length >> PAGE_SHIFT), GFP_KERNEL_ACCOUNT);
+	own = kvzalloc(struct_size(own, pages, arg->length >> PAGE_SHIFT),
+		       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!own) {
 		account_locked_vm(current->mm, arg->length >> PAGE_SHIFT, false);
 		return -ENOMEM;
 	}
+	own->write = write;
 	own->iova = arg->iova;
 	own->length = arg->length;
-	own->mm = current->mm;
-	mmgrab(own->mm);
+	ret = own_pin(own, arg->vaddr);
 
 	mutex_lock(&container->own_mutex);
-	ret = own_find(container, arg->iova, last) ? -EEXIST : 0;
-	if (!ret)
-		ret = own_pin(own, arg->vaddr, write);
+	if (!ret && own_find(container, arg->iova, last))
+		ret = -EEXIST;
 	if (!ret)
 		ret = own_map_pages(container, own, direction);
 	if (ret) {
-		own_free(container, own, false);
+		own_free(container, own);
 	} else {
 		list_add(&own->list, &container->own);
 		WRITE_ONCE(container->own_bytes, container->own_bytes + own->length);
@@ -151,8 +153,7 @@ static void own_remove(struct container *container, struct own_memory *own)
 	lockdep_assert_held(&container->own_mutex);
 	list_del(&own->list);
 	WRITE_ONCE(container->own_bytes, container->own_bytes - own->length);
-	/* Pages that the device only reads are dirtied for nothing. */
-	own_free(container, own, true);
+	own_free(container, own);
 }
 
 int own_unmap(struct container *container, u64 iova)

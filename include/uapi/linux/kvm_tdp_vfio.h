@@ -56,7 +56,7 @@
  *
  * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EBADF, EINVAL no
  * eventfd; ESRCH no such process; EPERM the VM is not that process's, or it is exiting,
- * or @pid without CAP_SYS_ADMIN; EOPNOTSUPP a table that cannot be walked; ENOMEM.
+ * or @pid without CAP_SYS_ADMIN; EOPNOTSUPP a table that cannot be walked; ENOMEM; EINTR.
  */
 struct kvm_tdp_vfio_attach {
 	__u32 size;
@@ -121,9 +121,11 @@ struct kvm_tdp_vfio_io {
  *
  * Errors of BEGIN, for the first that was not begun: ENOTCONN not attached; EINVAL
  * @flags, no length, or it wraps; ERANGE beyond the IOMMU's reach, or where it reserves
- * addresses; ENOSPC too many are in flight; EFAULT @ios, or no guest RAM there; else as
- * kvm_exported_tdp_ops.fault.  Errors of DONE: ENOENT nothing of that id is in flight;
- * EFAULT @ios.
+ * addresses; ENOSPC too many are in flight; EFAULT @ios, or no guest RAM there; EAGAIN the
+ * host takes the memory away as fast as it is brought; EIO the IOMMU's driver failed; EINTR;
+ * else as kvm_exported_tdp_ops.fault.  Errors of DONE: ENOENT nothing of that id is in
+ * flight; EFAULT @ios: of those that were read and cannot be written all were ended, which
+ * @done counts: take them for hit.
  */
 struct kvm_tdp_vfio_ios {
 	__u32 size;
@@ -145,7 +147,8 @@ struct kvm_tdp_vfio_ios {
  * The memory is pinned, and counts against RLIMIT_MEMLOCK, until it is unmapped, or the
  * container is closed.
  *
- * Errors: EINVAL @flags, alignment, no length, or a range wraps; ERANGE not in
+ * Errors: EPERM not the process that made the container; EINVAL @flags, alignment, no
+ * length, or a range wraps; ERANGE not in
  * [own_first, own_last], or reserved by the IOMMU; EEXIST something is mapped there;
  * ENOMEM, RLIMIT_MEMLOCK too; EFAULT @vaddr.
  */
