@@ -6,8 +6,8 @@
  * Shared by the files of kvm_tdp_iommu.ko: device.c has groups and domains, follow.c
  * the guest, show.c what can be seen of them.
  *
- * Lock order: kvm_tdp_iommu.attach_mutex -> sem -> mmap_lock -> (exporter, KVM) -> kvm_tdp_iommu.lock
- * -> (IOMMU driver)
+ * Lock order: kvm_tdp_iommu.attach_mutex -> sem -> mmap_lock -> (exporter, KVM) ->
+ * kvm_tdp_iommu.lock -> (IOMMU driver)
  */
 
 #include <linux/bitmap.h>

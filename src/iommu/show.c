@@ -36,22 +36,23 @@ static ssize_t show_number(struct kobject *kobj, struct kobj_attribute *attr, ch
 	return sysfs_emit(buf, "%llu\n", *(u64 *)((void *)&info + number->offset));
 }
 
-#define NUMBER(_name)							\
-static struct number number_##_name = {					\
+#define NUMBER(_name) {							\
 	.attr = __ATTR(_name, 0400, show_number, NULL),			\
 	.offset = offsetof(struct kvm_tdp_iommu_info, _name),		\
 }
 
-NUMBER(pid);
-NUMBER(gpa_last);
-NUMBER(own_first);
-NUMBER(own_last);
-NUMBER(mapped);
-NUMBER(in_flight);
-NUMBER(begun);
-NUMBER(hits);
-NUMBER(faults);
-NUMBER(invalidations);
+static struct number shown[] = {
+	NUMBER(pid),
+	NUMBER(gpa_last),
+	NUMBER(own_first),
+	NUMBER(own_last),
+	NUMBER(mapped),
+	NUMBER(in_flight),
+	NUMBER(begun),
+	NUMBER(hits),
+	NUMBER(faults),
+	NUMBER(invalidations),
+};
 
 /* The page that is written to, and how much of it is. */
 struct names {
@@ -82,20 +83,8 @@ static ssize_t show_devices(struct kobject *kobj, struct kobj_attribute *attr, c
 
 static struct kobj_attribute devices = __ATTR(devices, 0400, show_devices, NULL);
 
-static struct attribute *space_attrs[] = {
-	&devices.attr,
-	&number_pid.attr.attr,
-	&number_gpa_last.attr.attr,
-	&number_own_first.attr.attr,
-	&number_own_last.attr.attr,
-	&number_mapped.attr.attr,
-	&number_in_flight.attr.attr,
-	&number_begun.attr.attr,
-	&number_hits.attr.attr,
-	&number_faults.attr.attr,
-	&number_invalidations.attr.attr,
-	NULL
-};
+/* The devices, and what is shown; ends with NULL. */
+static struct attribute *space_attrs[ARRAY_SIZE(shown) + 2];
 ATTRIBUTE_GROUPS(space);
 
 static void space_release(struct kobject *kobj)
@@ -132,6 +121,11 @@ void ktdp_unshow(struct kvm_tdp_iommu *iommu)
 
 static int __init ktdp_iommu_init(void)
 {
+	size_t i;
+
+	space_attrs[0] = &devices.attr;
+	for (i = 0; i < ARRAY_SIZE(shown); i++)
+		space_attrs[i + 1] = &shown[i].attr.attr;
 	spaces = kobject_create_and_add("kvm_tdp_iommu", kernel_kobj);
 	return spaces ? 0 : -ENOMEM;
 }

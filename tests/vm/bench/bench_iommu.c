@@ -92,7 +92,9 @@ static double again(uint32_t nr)
 
 	for (i = 0; i < nr; i++)
 		ios[i] = (struct kvm_tdp_vfio_io){
-			.gpa = GPA + 3 * i * PAGE_4K, .length = PAGE_4K, .flags = KVM_TDP_VFIO_WRITE,
+			.gpa = GPA + 3 * i * PAGE_4K,
+			.length = PAGE_4K,
+			.flags = KVM_TDP_VFIO_WRITE,
 		};
 	begin = section_begin();
 	for (turn = 0; turn < 100; turn++) {
@@ -129,7 +131,7 @@ static double dontneed(const struct mem *mem, bool mapped)
 int main(void)
 {
 	struct mem small, thp;
-	double peer_4k, peer_2m, base;
+	double peer_4k, peer_2m, base, cost;
 
 	must(vfio_bind(edu_name()));
 	mem_small(&small, SIZE);
@@ -145,18 +147,20 @@ int main(void)
 	tdp = must(ktdp_create(vm.fd, 0));
 	vm_map(&vm, 1, GPA, &thp);
 	must(vfio_attach(&edu, tdp, 0, -1));
-	report_beside("device: begin of 2M, a leaf", by_begin(&thp, "begin, a leaf of 2M",
-							     SIZE / PAGE_2M),
-		      "insns", "VFIO type 1, map and unmap", peer_2m);
+	cost = by_begin(&thp, "begin, a leaf of 2M", SIZE / PAGE_2M);
+	report_beside("device: begin of 2M, a leaf", cost, "insns",
+		      "VFIO type 1, map and unmap", peer_2m);
 	vm_unmap(&vm, 1);
 	vm_map(&vm, 1, GPA, &small);
-	report_beside("device: begin of 4K, in 8M", by_begin(&small, "begin, a page of 4K", PAGES),
-		      "insns", "VFIO type 1, map and unmap", peer_4k);
+	cost = by_begin(&small, "begin, a page of 4K", PAGES);
+	report_beside("device: begin of 4K, in 8M", cost, "insns",
+		      "VFIO type 1, map and unmap", peer_4k);
 	report("device: BEGIN and DONE, of mapped memory", again(1), "insns");
 	report("device: the same, in a batch of 32", again(BATCH), "insns");
 	base = dontneed(&small, false);
-	report_beside("device: a mapped page adds to MADV_DONTNEED", dontneed(&small, true) - base,
-		      "insns", "MADV_DONTNEED of 4K, nothing mapped", base);
+	cost = dontneed(&small, true) - base;
+	report_beside("device: a mapped page adds to MADV_DONTNEED", cost, "insns",
+		      "MADV_DONTNEED of 4K, nothing mapped", base);
 	vfio_close(&edu);
 	close(tdp);
 	vm_close(&vm);

@@ -6,6 +6,7 @@
 #include "tap.h"
 
 #define BUFFER		0x40000
+#define BUFFER_SIZE	4096	/* of which QEMU 7.2 allows all but the last 8 */
 #define TRIES		20
 
 /* Registers, and bits of the command. */
@@ -33,7 +34,7 @@ void edu_open(struct vfio *edu)
 
 void edu_move(const struct vfio *edu, uint64_t address, bool write, uint64_t length)
 {
-	uint64_t buffer = BUFFER + address % 4096;
+	uint64_t buffer = BUFFER + address % (BUFFER_SIZE / 2);
 	unsigned int ms = 60000;
 
 	vfio_write64(edu, EDU_SOURCE, write ? buffer : address);

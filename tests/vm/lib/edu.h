@@ -22,7 +22,7 @@ const char *edu_name(void);
 
 /*
  * Between @address, which nobody has begun, and its buffer, there at the same place as
- * @address has in its page.
+ * @address has in a half of its page.
  */
 void edu_move(const struct vfio *edu, uint64_t address, bool write, uint64_t length);
 /* All that it can do at a time. */

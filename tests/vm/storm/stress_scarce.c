@@ -28,6 +28,8 @@
 #define SCORE_NEVER	"-1000"
 #define SCORE_HOG	"-100"	/* less than any victim, whatever it has */
 #define SCORE_VICTIM	"1000"
+#define SCORE_DECOY	"-900"
+#define NR_DECOYS	40
 
 static pthread_rwlock_t *scarce_lock;	/* shared with the nursery */
 
@@ -123,6 +125,36 @@ static pid_t hog_start(bool group, unsigned long swap)
 	_exit(0);
 }
 
+/*
+ * The kernel panics if there is nobody left to kill when the storm itself asks for memory,
+ * and the hog, once killed, takes seconds to give its memory: then these are killed, one
+ * after the other.
+ */
+static void decoys_start(pid_t *decoys)
+{
+	int i;
+
+	for (i = 0; i < NR_DECOYS; i++) {
+		decoys[i] = must(fork());
+		if (decoys[i])
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		process_mark(getpid(), SCORE_DECOY, false);
+		pause();
+		_exit(0);
+	}
+}
+
+static void decoys_end(const pid_t *decoys)
+{
+	int i, status;
+
+	for (i = 0; i < NR_DECOYS; i++) {
+		kill(decoys[i], SIGKILL);
+		waitpid(decoys[i], &status, 0);
+	}
+}
+
 void scarce_swap(void)
 {
 	int status;
@@ -151,12 +183,14 @@ static bool process_ends(pid_t pid)
 /* Swap is never all that is wanted: the hog goes on until somebody is killed. */
 bool scarce_kill(struct vmm *vmm, bool group)
 {
+	pid_t hog, decoys[NR_DECOYS];
 	bool killed;
 	int status;
-	pid_t hog;
 
-	if (!group)
+	if (!group) {
 		pthread_rwlock_wrlock(scarce_lock);
+		decoys_start(decoys);
+	}
 	process_mark(vmm->pid, SCORE_VICTIM, group);
 	hog = hog_start(group, ~0UL);
 	while (!process_ended(vmm->pid) && !process_ended(hog))
@@ -165,8 +199,10 @@ bool scarce_kill(struct vmm *vmm, bool group)
 	killed = process_ends(vmm->pid);
 	kill(hog, SIGKILL);
 	waitpid(hog, &status, 0);
-	if (!group)
+	if (!group) {
+		decoys_end(decoys);
 		pthread_rwlock_unlock(scarce_lock);
+	}
 	if (!killed)
 		diag("the OOM killer chose another process, or none");
 	else
