@@ -12,6 +12,7 @@
 
 #include "compat/iommu.h"
 #include "compat/vfio.h"
+#include "compat/workqueue.h"
 #include "container.h"
 #include "pid_mm.h"
 
@@ -179,7 +180,7 @@ int container_detach(struct container *container)
 /* Under the library's lock, and so in atomic context. */
 static void io_hit(struct kvm_tdp_io *io)
 {
-	queue_work(system_wq, &container_of(io, struct container_io, io)->container->hit_work);
+	queue_work(system_dfl_wq, &container_of(io, struct container_io, io)->container->hit_work);
 }
 
 /* Return: one that is IO_BUSY from here on, or NULL. */
