@@ -4,7 +4,7 @@
 
 /*
  * What the backends of VFIO containers are, which is in no header that is installed:
- * drivers/vfio/vfio.h, from 6.1 to 7.3.  tests/btf holds it against the kernel.
+ * drivers/vfio/vfio.h, from 6.1 (compared with its BTF) to 7.3.
  */
 
 #include <linux/eventfd.h>
