@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # For Kbuild files, with ktdp-src set to this tree's src/: $(obj)/facts.h, which
-# says what this kernel has; every object of this directory is built after it.
+# says what this kernel has; every object of this directory is built after it. With
+# ktdp-only these facts alone: what has to be true of all is asked, and said, once.
 ktdp-facts := $(ktdp-src)/compat/facts/sanity.c \
 	      $(filter-out %/sanity.c,$(sort $(wildcard $(ktdp-src)/compat/facts/*.c)))
+ifdef ktdp-only
+ktdp-facts := $(patsubst %,$(ktdp-src)/compat/facts/%.c,$(ktdp-only))
+endif
 
 quiet_cmd_ktdp_facts = FACTS   $@
       cmd_ktdp_facts = $(CONFIG_SHELL) $(ktdp-src)/compat/facts.sh $@ $(ktdp-facts) -- \
