@@ -29,7 +29,7 @@ has_files() {
 signed_with() {
 	local path key
 	key=$(in_tree openssl x509 -inform DER -in "$1" -noout -serial)
-	is "$(modules_of "$2" | wc -l)" 2
+	is "$(modules_of "$2" | wc -l)" 4
 	for path in $(modules_of "$2"); do
 		is "serial=$(field sig_key "$path" | tr -d :)" "$key"
 		[ -n "$(field signer "$path")" ]
@@ -85,7 +85,9 @@ make_image() {
 	echo "$new" >"$tree/vm/release"
 	cp "$tree/boot/vmlinuz-$new" "$tree/vm/vmlinuz" ||
 		cp "$tree/usr$modules/vmlinuz" "$tree/vm/vmlinuz"
+	ln -s "../usr/src/linux-headers-$new" "$tree/vm/build"
 	in_src make -s -C tests/vm O=/vm/tests /vm/tests/test_guest
+	in_src make -s -C tests/heart O=/vm/heart
 	in_src scripts/mkinitramfs -o /vm/initramfs -k /vm -i tests/vm/init \
 		-f scripts/kernel-log-bad:etc/kernel-log-bad \
 		-f scripts/kernel-log.awk:etc/kernel-log.awk \
@@ -93,7 +95,7 @@ make_image() {
 		-f "/vm/kvm_tdp.ko:$modules/kvm_tdp.ko" \
 		-f "/vm/kvm_tdp_dma.ko:$modules/kvm_tdp_dma.ko" \
 		-m kvm-amd -m kvm_tdp -m kvm_tdp_dma -m /importer/outside.ko \
-		-b /usr/bin/kvm-tdp -b /vm/tests/test_guest:tests/test_guest \
+		-b /usr/bin/kvm-tdp -b /vm/tests/test_guest:tests/test_guest -b /vm/heart/heart \
 		-b /importer/give:tests/give
 }
 
