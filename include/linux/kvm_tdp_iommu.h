@@ -218,7 +218,7 @@ int kvm_tdp_iommu_begin(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io);
  * @iommu: the address space
  * @io: a transfer for which begin returned 0; the device is done with it
  *
- * What it touched may stay mapped, for the next one.
+ * The mappings stay, for later transfers.
  *
  * Context: any, interrupts included.
  * Return: 0: all that the device did was done to the guest's memory; -EAGAIN: the

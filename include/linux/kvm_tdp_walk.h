@@ -17,7 +17,7 @@
  *		...			// use it, or put it where invalidate finds it
  *	spin_unlock(&lock);
  *
- * What a walk finds is good until an invalidate that covers it returns, so the walk
+ * A translation that was found is good until an invalidate that covers it returns, so the walk
  * and the use of what it found are in one section of a lock that invalidate takes.
  */
 
@@ -166,7 +166,7 @@ static inline int kvm_tdp_table_init(struct kvm_tdp_table *table,
 	return kvm_tdp_table_check(table);
 }
 
-/* What entries grant together: @all are the bits that each has, @any those that one has. */
+/* KVM_TDP_ACCESS_* of a path; @all: the and of its entries, @any: their or. */
 static inline u8 kvm_tdp_access(const struct kvm_tdp_table *table, u64 all, u64 any)
 {
 	u8 access = 0;

@@ -3,7 +3,7 @@
 #define _KTDP_COMPAT_VFIO_H
 
 /*
- * What the backends of VFIO containers are, which is in no header that is installed:
+ * The interface of backends of VFIO containers is in no header that is installed:
  * drivers/vfio/vfio.h, from 6.1 (compared with its BTF) to 7.3.
  */
 

@@ -62,7 +62,7 @@ static int ioctl_detach(struct ktdp_ioctl_call *call)
 	return dma_engine_detach(call->data);
 }
 
-/* What was moved before an error is told, too. */
+/* Reply on errors too: @done counts the bytes moved before. */
 static int ioctl_read(struct ktdp_ioctl_call *call)
 {
 	int ret = dma_engine_rw(call->data, call->arg, false);

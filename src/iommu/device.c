@@ -79,7 +79,7 @@ static int check_ats(struct device *dev, void *unused)
 	return 0;
 }
 
-/* What is translated differs from IOMMU to IOMMU, and is known once it is attached. */
+/* Drivers set geometry and page sizes when the first device is attached. */
 static int check_geometry(struct kvm_tdp_iommu *iommu)
 {
 	const struct iommu_domain *domain = iommu->domain;
@@ -159,7 +159,7 @@ static int grow_table(struct kvm_tdp_iommu *iommu)
 	return iommu_unmap(iommu->domain, iova, SZ_4K) == SZ_4K ? 0 : -EIO;
 }
 
-/* What can be done with the domain once it is attached for the first time. */
+/* Set up the domain, which is attached for the first time. */
 static int first_group(struct kvm_tdp_iommu *iommu)
 {
 	const struct iommu_domain_ops *ops = iommu->domain->ops;

@@ -470,7 +470,7 @@ EXPORT_SYMBOL_GPL(kvm_tdp_iommu_done);
 
 /*
  * The exporter looks at the mm before all else, and nothing is behind the last gfn.
- * Who does not know the mm must not get to see what is mapped already.
+ * Without that check a caller with another mm could use what is mapped already.
  */
 static int check_mm(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm)
 {

@@ -69,13 +69,12 @@ struct ktdp_group {
 /**
  * struct kvm_tdp_iommu - an I/O address space
  * @kobj: in sysfs; frees it
- * @number: its name there; constant
  * @domain: translates for it; changed by nobody else; constant
  * @claimed: the group that open claimed, or NULL; constant
  * @groups: struct ktdp_group, attached to @domain; by @sem
  * @reserved: struct reserved; by @sem
  * @has_2m: the domain has leaves of 2M; constant
- * @sync_twice: see window_unmap(); constant
+ * @sync_twice: see domain_sync(); constant
  * @no_snoop_blocked: the devices cannot go past the caches; constant
  * @last: the last address that can be translated; constant
  * @own_first: above all GPAs, up to @last; constant
@@ -95,7 +94,6 @@ struct ktdp_group {
  */
 struct kvm_tdp_iommu {
 	struct kobject kobj;
-	int number;
 	struct iommu_domain *domain;
 	struct iommu_group *claimed;
 	struct list_head groups;

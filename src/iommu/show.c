@@ -5,8 +5,8 @@
  * kvm_tdp_iommu_info says what they are.
  */
 
+#include <linux/atomic.h>
 #include <linux/device.h>
-#include <linux/idr.h>
 #include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -15,7 +15,7 @@
 #include "iommu.h"
 
 static struct kobject *spaces;
-static DEFINE_IDA(numbers);
+static atomic_t nr_spaces = ATOMIC_INIT(0);	/* ever; the next one's name */
 
 struct number {
 	struct kobj_attribute attr;
@@ -101,21 +101,13 @@ static struct kobj_type space_type = {
 /* From here on ktdp_unshow() frees @iommu, whether it succeeds or not. */
 int ktdp_show(struct kvm_tdp_iommu *iommu)
 {
-	iommu->number = ida_alloc(&numbers, GFP_KERNEL);
-	if (iommu->number < 0) {
-		kobject_init(&iommu->kobj, &space_type);
-		return iommu->number;
-	}
 	return kobject_init_and_add(&iommu->kobj, &space_type, spaces, "%d",
-				    iommu->number);
+				    atomic_inc_return(&nr_spaces));
 }
 
 /* Waits for those who read. */
 void ktdp_unshow(struct kvm_tdp_iommu *iommu)
 {
-	if (iommu->number >= 0)
-		ida_free(&numbers, iommu->number);
-	kobject_del(&iommu->kobj);
 	kobject_put(&iommu->kobj);
 }
 
@@ -133,7 +125,6 @@ static int __init ktdp_iommu_init(void)
 static void __exit ktdp_iommu_exit(void)
 {
 	kobject_put(spaces);
-	ida_destroy(&numbers);
 }
 
 module_init(ktdp_iommu_init);

@@ -57,14 +57,14 @@ static double type1(const struct mem *mem, const char *name, double units)
 }
 
 /* The table has all; the device's IOMMU nothing. */
-static void begin_anew(const struct mem *mem)
+static void begin_anew(void)
 {
 	must(ktdp_prefault(tdp, GPA, SIZE, ACC_W));
 	must(vfio_detach(&edu));
 	must(vfio_attach(&edu, tdp, 0, -1));
 }
 
-static double by_begin(const struct mem *mem, const char *name, double units)
+static double by_begin(const char *name, double units)
 {
 	double cost = 1e9;
 	uint64_t begin;
@@ -72,7 +72,7 @@ static double by_begin(const struct mem *mem, const char *name, double units)
 	int i;
 
 	for (i = 0; i < REPEATS; i++) {
-		begin_anew(mem);
+		begin_anew();
 		/* Its bookkeeping is there, and tables of the IOMMU's are as they come. */
 		begin = section_begin();
 		must(vfio_begin(&edu, GPA, SIZE, KVM_TDP_VFIO_WRITE, &id));
@@ -115,7 +115,7 @@ static double dontneed(const struct mem *mem, bool mapped)
 
 	for (i = 0; i < REPEATS; i++) {
 		memset(mem->hva, 1, SIZE);
-		begin_anew(mem);
+		begin_anew();
 		/* The window's bookkeeping is there either way. */
 		must(vfio_begin(&edu, GPA, mapped ? PAGE_2M : PAGE_4K, KVM_TDP_VFIO_WRITE, &id));
 		must(vfio_done(&edu, id));
@@ -147,12 +147,12 @@ int main(void)
 	tdp = must(ktdp_create(vm.fd, 0));
 	vm_map(&vm, 1, GPA, &thp);
 	must(vfio_attach(&edu, tdp, 0, -1));
-	cost = by_begin(&thp, "begin, a leaf of 2M", SIZE / PAGE_2M);
+	cost = by_begin("begin, a leaf of 2M", SIZE / PAGE_2M);
 	report_beside("device: begin of 2M, a leaf", cost, "insns",
 		      "VFIO type 1, map and unmap", peer_2m);
 	vm_unmap(&vm, 1);
 	vm_map(&vm, 1, GPA, &small);
-	cost = by_begin(&small, "begin, a page of 4K", PAGES);
+	cost = by_begin("begin, a page of 4K", PAGES);
 	report_beside("device: begin of 4K, in 8M", cost, "insns",
 		      "VFIO type 1, map and unmap", peer_4k);
 	report("device: BEGIN and DONE, of mapped memory", again(1), "insns");

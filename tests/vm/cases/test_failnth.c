@@ -384,12 +384,13 @@ static int make_begin(void)
 	return vfio_begin(&edu, FEW_GPA, FEW, KVM_TDP_VFIO_WRITE, &transfer);
 }
 
-/* Bookkeeping of the memory goes when the guest is followed no more. */
+/* Bookkeeping of the memory goes with the container. */
 static void undo_begin(void)
 {
 	must(vfio_done(&edu, transfer));
-	must(vfio_detach(&edu));
-	must(vfio_attach(&edu, bed.tdp, 0, -1));
+	vfio_close(&edu);
+	edu_open(&edu);
+	must(make_follow());
 	must(madvise(mem.hva, mem.size, MADV_DONTNEED));
 }
 

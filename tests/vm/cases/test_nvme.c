@@ -75,6 +75,7 @@ static void test_round(void)
 static void test_hit(void)
 {
 	uint32_t id;
+	int ret;
 
 	sys_swap();
 	begin();
@@ -83,7 +84,8 @@ static void test_hit(void)
 	mem_fill(mem.hva, GPA, PIECE, GEN(3));
 	must(vfio_begin(&nvme.vfio, GPA, PIECE, KVM_TDP_VFIO_READ, &id));
 	ok(mem_pageout(mem.hva, PIECE), "the host pages it out as the disk is about to write");
-	diag("the disk says %d, status %#x", nvme_raw(&nvme, GPA, PIECE, 0, false), nvme.status);
+	ret = nvme_raw(&nvme, GPA, PIECE, 0, false);
+	diag("the disk says %d, status %#x", ret, nvme.status);
 	is(vfio_done(&nvme.vfio, id), -EAGAIN, "it was hit");
 	is(nvme_rw(&nvme, GPA, PIECE, 0, false), 0, "again");
 	is(nvme_rw(&nvme, GPA + HALF, PIECE, 0, true), 0, "and read to another place");
