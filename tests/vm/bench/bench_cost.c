@@ -60,18 +60,25 @@ static double prefault(const char *name, double units)
 	return section_end(begin, name, units);
 }
 
-/* The host takes the memory back, in steps, and has it again. */
+/*
+ * The host takes the memory back, in steps, and has it again.  What a step costs is the
+ * median: freeing pages costs what the free lists happen to hold.
+ */
 static double dontneed(const char *name, size_t step)
 {
-	uint64_t begin = section_begin();
-	double cost;
-	size_t off;
+	static uint64_t spent[PAGES];
+	size_t off, nr = 0;
+	uint64_t begin;
 
-	for (off = 0; off < SIZE; off += step)
+	section_begin();
+	for (off = 0; off < SIZE; off += step) {
+		begin = ticks();
 		must(madvise(mem.hva + off, step, MADV_DONTNEED));
-	cost = section_end(begin, name, SIZE / step);
+		spent[nr++] = ticks() - begin;
+	}
+	section_end(0, name, nr);
 	memset(mem.hva, 1, SIZE);
-	return cost;
+	return median(spent, nr);
 }
 
 static void mapped(unsigned int level)
@@ -145,10 +152,6 @@ static void taking_back(void)
 	double alone[2] = { 1e9, 1e9 }, with[2] = { 1e9, 1e9 };
 	int i, dma, turn;
 
-	/*
-	 * Freeing a page costs what the free lists happen to hold: by turns, and the
-	 * least of some, or the difference tells of that.
-	 */
 	for (turn = 0; turn < REPEATS; turn++) {
 		for (i = 0; i < 2; i++)
 			alone[i] = least(alone[i], dontneed(steps[i].peer, steps[i].step));

@@ -2,13 +2,14 @@
 #include "figure.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <x86intrin.h>
 
 #include "../../kmod/marks.h"
 #include "kmod.h"
 #include "tap.h"
 
-static uint64_t ticks(void)
+uint64_t ticks(void)
 {
 	_mm_lfence();
 	return __rdtsc();
@@ -82,6 +83,19 @@ struct cost section_calls(const char *name, int kmod, const struct ktdp_test_ben
 		.mean = insns((double)bench.total / bench.calls -
 			      (double)none.total / none.calls) / bench.batch,
 	};
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *left = a, *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+double median(uint64_t *spent, size_t nr)
+{
+	qsort(spent, nr, sizeof(*spent), compare);
+	return insns(spent[nr / 2]);
 }
 
 double least(double a, double b)

@@ -14,8 +14,10 @@
  * scripts/bench --profile lists a section's instructions by function.
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
+uint64_t ticks(void);
 double insns(double ticks);
 
 /* What is between has cost so many instructions for each of @units. */
@@ -29,6 +31,9 @@ struct cost {
 };
 
 struct cost section_calls(const char *name, int kmod, const struct ktdp_test_bench *calls);
+
+/* In instructions, of @nr costs in ticks, which are sorted. */
+double median(uint64_t *spent, size_t nr);
 
 double least(double a, double b);
 
