@@ -7,7 +7,7 @@ modules-load = $(DESTDIR)/etc/modules-load.d/kvm_tdp.conf
 
 kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
 
-all: modules cli
+all: modules cli lib
 
 modules:
 	+$(kbuild) modules || { \
@@ -15,11 +15,13 @@ modules:
 			echo "kvm_tdp cannot be built for this kernel, which is newer than those it is made for" >&2; \
 		false; }
 
-cli:
-	$(MAKE) -C src/cli
+# The command line tool, and the library that it uses.
+cli: lib
+cli lib:
+	$(MAKE) -C src/$@
 
 # What is loaded survives until the modules are loaded again.
-install: all install-cli
+install: all install-cli install-lib
 	+$(kbuild) modules_install
 
 # kvm-tdp, and what belongs to the device.
@@ -30,6 +32,10 @@ install-cli: cli
 	test -e $(modules-load) || \
 		install -D -m 644 src/modules-load/kvm_tdp.conf $(modules-load)
 
+# libkvm_tdp, with what programs are built with.
+install-lib: lib
+	$(MAKE) -C src/lib install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+
 # One that was edited stays.
 uninstall:
 	release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KERNELDIR)/include/generated/utsrelease.h) && \
@@ -37,12 +43,14 @@ uninstall:
 		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/kvm_tdp.ko* \
 		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/*/kvm_tdp_*.ko*
 	$(MAKE) -C src/cli uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	$(MAKE) -C src/lib uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(RM) $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
 	! cmp -s src/modules-load/kvm_tdp.conf $(modules-load) || $(RM) $(modules-load)
 
 clean:
 	+$(kbuild) clean
 	$(MAKE) -C src/cli clean
+	$(MAKE) -C src/lib clean
 
 # KERNELVER="RELEASE...": instead of all kernels whose headers are there. With
 # DESTDIR the sources alone are put into place.
@@ -127,6 +135,6 @@ fuzz:
 	scripts/deps test
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
-.PHONY: all modules cli install install-cli uninstall dkms-install dkms-uninstall \
+.PHONY: all modules cli lib install install-cli install-lib uninstall dkms-install dkms-uninstall \
 	deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
 	matrix test-dkms demo demo-iommu bench profile stress stress-debug fuzz

@@ -211,7 +211,7 @@ copy_sources() {
 	mkdir -p "$1"
 	tar -C "$KTDP_TOP" -c --exclude='*.o' --exclude='*.ko' --exclude='*.mod' \
 		--exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
-		Makefile Kbuild dkms.conf include src tests/kmod examples/edu | tar -C "$1" -x
+		Makefile Kbuild dkms.conf include src tests/kmod examples/edu examples/importer | tar -C "$1" -x
 }
 
 # For mkinitramfs: stock QEMU, with what -M microvm -kernel needs.

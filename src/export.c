@@ -238,7 +238,7 @@ void ktdp_export_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *st)
 	st->faults_failed = atomic64_read(&tdp->stat.faults_failed);
 	st->retries = atomic64_read(&tdp->stat.retries);
 	st->invalidations = atomic64_read(&tdp->stat.invalidations);
-	st->invalidations_sent = atomic64_read(&tdp->stat.invalidations_sent);
+	st->invalidations_sent = ktdp_importers_sent(tdp);
 	st->slot_zaps = atomic64_read(&tdp->stat.slot_zaps);
 	st->seeded = atomic64_read(&tdp->stat.seeded);
 }

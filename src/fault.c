@@ -437,8 +437,8 @@ static long ktdp_fault_run(struct ktdp_fault *f)
 	return ret ?: f->done;
 }
 
-static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
-			     unsigned long nr, bool write)
+static long ktdp_fault_window(struct kvm_exported_tdp *tdp, u64 gfn,
+			      unsigned long nr, bool write)
 {
 	struct ktdp_fault f;
 	long ret = -EFAULT;
@@ -472,41 +472,40 @@ static long ktdp_fault_range(struct kvm_exported_tdp *tdp, u64 gfn,
  */
 int ktdp_fault(struct kvm_exported_tdp *tdp, u64 gfn, bool write)
 {
-	long ret = ktdp_fault_range(tdp, gfn, 1, write);
+	long ret = ktdp_fault_window(tdp, gfn, 1, write);
 
 	return ret < 0 ? ret : 0;
 }
 
 /**
- * ktdp_prefault() - map a range, by 2M windows
+ * ktdp_fault_range() - map a range, by 2M windows
  * @tdp: the exported TDP
- * @arg: the ioctl's argument, checked; gpa and length are advanced
+ * @gfn: first guest frame; is advanced
+ * @nr: pages; what is left of them
+ * @write: as ktdp_fault()
  *
  * Context: process context, may sleep.
  * Return: 0 if any part was done, else the error of the first page.
  */
-int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg)
+int ktdp_fault_range(struct kvm_exported_tdp *tdp, unsigned long *gfn,
+		     unsigned long *nr, bool write)
 {
-	bool write = arg->access & KVM_TDP_ACCESS_WRITE;
-	u64 length = arg->length;
+	unsigned long all = *nr, window;
 	long ret = 0;
 
-	while (arg->length) {
-		u64 gfn = arg->gpa >> PAGE_SHIFT;
-		u64 left = arg->length >> PAGE_SHIFT;
-		u64 nr = min(left, KTDP_WINDOW - (gfn & (KTDP_WINDOW - 1)));
-
+	while (*nr) {
 		if (fatal_signal_pending(current)) {
 			ret = -EINTR;
 			break;
 		}
-		ret = ktdp_fault_range(tdp, gfn, nr, write);
+		window = min(*nr, KTDP_WINDOW - *gfn % KTDP_WINDOW);
+		ret = ktdp_fault_window(tdp, *gfn, window, write);
 		if (ret < 0)
 			break;
-		left = min_t(u64, left, ret);
-		arg->gpa += left << PAGE_SHIFT;
-		arg->length -= left << PAGE_SHIFT;
+		ret = min_t(unsigned long, ret, *nr);
+		*gfn += ret;
+		*nr -= ret;
 		cond_resched();
 	}
-	return ret < 0 && arg->length == length ? ret : 0;
+	return ret < 0 && *nr == all ? ret : 0;
 }

@@ -5,6 +5,7 @@
 #include "tdp.h"
 
 int ktdp_fault(struct kvm_exported_tdp *tdp, u64 gfn, bool write);
-int ktdp_prefault(struct kvm_exported_tdp *tdp, struct kvm_tdp_prefault *arg);
+int ktdp_fault_range(struct kvm_exported_tdp *tdp, unsigned long *gfn,
+		     unsigned long *nr, bool write);
 
 #endif /* _KTDP_FAULT_H */

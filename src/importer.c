@@ -6,8 +6,10 @@
  * context or not as the caller does, and unregister waits for them.
  */
 
+#include <linux/pid.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "importer.h"
 
@@ -16,6 +18,9 @@ struct ktdp_importer {
 	struct kvm_tdp_fd *tdp_fd;	/* registered through */
 	struct kvm_tdp_importer_ops *ops;
 	void *data;
+	struct pid *pid;		/* of the process that registered it */
+	atomic64_t sent;		/* invalidations */
+	atomic_t told_gone;
 };
 
 void ktdp_importers_init(struct kvm_exported_tdp *tdp)
@@ -39,6 +44,12 @@ ktdp_importer_find(struct kvm_tdp_fd *tdp_fd, struct kvm_tdp_importer_ops *ops)
 	return NULL;
 }
 
+static void ktdp_importer_tell_gone(struct ktdp_importer *importer)
+{
+	if (importer->ops->gone && !atomic_xchg(&importer->told_gone, true))
+		importer->ops->gone(importer->data);
+}
+
 int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 			   struct kvm_tdp_importer_ops *ops, void *data)
 {
@@ -52,10 +63,12 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 	importer->tdp_fd = tdp_fd;
 	importer->ops = ops;
 	importer->data = data;
+	importer->pid = get_task_pid(current, PIDTYPE_TGID);
 
 	mutex_lock(&tdp->importers_lock);
 	if (ktdp_importer_find(tdp_fd, ops)) {
 		mutex_unlock(&tdp->importers_lock);
+		put_pid(importer->pid);
 		kfree(importer);
 		return -EBUSY;
 	}
@@ -66,8 +79,11 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 	 * On the list before the importer reads the table.  Pairs with the
 	 * barrier in srcu_read_lock() of ktdp_importers_invalidate(): either
 	 * that sees the importer, or the importer sees the entry cleared.
+	 * Likewise of ktdp_importers_gone().
 	 */
 	smp_mb();
+	if (READ_ONCE(tdp->mm_gone))
+		ktdp_importer_tell_gone(importer);
 	return 0;
 }
 
@@ -75,6 +91,7 @@ static void ktdp_importer_free(struct kvm_exported_tdp *tdp,
 			       struct ktdp_importer *importer)
 {
 	synchronize_srcu(&tdp->importers_srcu);
+	put_pid(importer->pid);
 	kfree(importer);
 }
 
@@ -84,6 +101,8 @@ static void ktdp_importer_del(struct kvm_exported_tdp *tdp,
 	lockdep_assert_held(&tdp->importers_lock);
 	list_del_rcu(&importer->node);
 	atomic64_dec(&tdp->stat.importers);
+	/* Callbacks that still run are not counted. */
+	atomic64_add(atomic64_read(&importer->sent), &tdp->stat.invalidations_sent);
 }
 
 void ktdp_importer_unregister(struct kvm_tdp_fd *tdp_fd,
@@ -122,7 +141,7 @@ void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd)
 			return;
 		/* Cannot be unregistered concurrently: this is the last reference. */
 		importer->ops->invalidate(importer->data, 0, -1UL);
-		atomic64_inc(&tdp->stat.invalidations_sent);
+		atomic64_inc(&importer->sent);
 
 		mutex_lock(&tdp->importers_lock);
 		ktdp_importer_del(tdp, importer);
@@ -151,7 +170,70 @@ void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
 	list_for_each_entry_srcu(importer, &tdp->importers, node,
 				 srcu_read_lock_held(&tdp->importers_srcu)) {
 		importer->ops->invalidate(importer->data, start, size);
-		atomic64_inc(&tdp->stat.invalidations_sent);
+		atomic64_inc(&importer->sent);
 	}
 	srcu_read_unlock(&tdp->importers_srcu, idx);
+}
+
+/**
+ * ktdp_importers_gone() - tell all importers that the VM's memory is gone for good
+ * @tdp: the exported TDP, of which all has been invalidated
+ *
+ * Context: process context, may sleep.
+ */
+void ktdp_importers_gone(struct kvm_exported_tdp *tdp)
+{
+	struct ktdp_importer *importer;
+	int idx;
+
+	WRITE_ONCE(tdp->mm_gone, true);
+	/* Its barrier: either this sees the importer, or that sees the VM gone. */
+	idx = srcu_read_lock(&tdp->importers_srcu);
+	list_for_each_entry_srcu(importer, &tdp->importers, node,
+				 srcu_read_lock_held(&tdp->importers_srcu))
+		ktdp_importer_tell_gone(importer);
+	srcu_read_unlock(&tdp->importers_srcu, idx);
+}
+
+/* Invalidations sent, to those that have gone, too. */
+u64 ktdp_importers_sent(struct kvm_exported_tdp *tdp)
+{
+	struct ktdp_importer *importer;
+	u64 sent;
+
+	mutex_lock(&tdp->importers_lock);
+	sent = atomic64_read(&tdp->stat.invalidations_sent);
+	list_for_each_entry(importer, &tdp->importers, node)
+		sent += atomic64_read(&importer->sent);
+	mutex_unlock(&tdp->importers_lock);
+	return sent;
+}
+
+/**
+ * ktdp_importers_read() - who has registered
+ * @tdp: the exported TDP
+ * @to: room for @room of them, or NULL
+ * @room: how many are wanted
+ *
+ * Context: process context, may sleep.
+ * Return: how many there are.
+ */
+unsigned int ktdp_importers_read(struct kvm_exported_tdp *tdp,
+				 struct kvm_tdp_importer *to, unsigned int room)
+{
+	struct ktdp_importer *importer;
+	unsigned int nr = 0;
+
+	mutex_lock(&tdp->importers_lock);
+	list_for_each_entry(importer, &tdp->importers, node) {
+		if (nr++ >= room)
+			continue;
+		memset(to, 0, sizeof(*to));
+		strscpy(to->name, importer->ops->name ?: "unnamed", sizeof(to->name));
+		to->invalidations = atomic64_read(&importer->sent);
+		to->pid = pid_vnr(importer->pid);
+		to++;
+	}
+	mutex_unlock(&tdp->importers_lock);
+	return nr;
 }

@@ -353,6 +353,60 @@ void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
+static u32 ktdp_slot_flags(const struct kvm_memory_slot *slot)
+{
+	const u32 known = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
+	u32 flags = 0;
+
+	if (ktdp_slot_is_readonly(slot))
+		flags |= KVM_TDP_SLOT_READONLY;
+	if (ktdp_slot_is_logged(slot))
+		flags |= KVM_TDP_SLOT_LOGGED;
+	if (slot->flags & ~(known | KVM_MEMSLOT_INVALID))
+		flags |= KVM_TDP_SLOT_NOT_MAPPED;
+	return flags;
+}
+
+/**
+ * ktdp_kvm_read_slots() - list memslots, in ascending order
+ * @tdp: the exported TDP
+ * @gfn: those that end behind this frame; KVM's own are left out
+ * @to: array to fill in, but for @backing
+ * @room: its size
+ *
+ * Context: any.
+ * Return: how many were written; less than @room: there are no more.
+ */
+unsigned int ktdp_kvm_read_slots(struct kvm_exported_tdp *tdp, u64 gfn,
+				 struct kvm_tdp_slot *to, unsigned int room)
+{
+	struct kvm *kvm = tdp->kvm;
+	struct kvm_memslot_iter iter;
+	unsigned int nr = 0;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	kvm_for_each_memslot_in_gfn_range(&iter, __kvm_memslots(kvm, tdp->as_id),
+					  gfn, ULONG_MAX) {
+		const struct kvm_memory_slot *slot = iter.slot;
+
+		if (nr == room)
+			break;
+		/* The iterator may begin with one that ends before. */
+		if (slot->id >= KVM_USER_MEM_SLOTS ||
+		    slot->base_gfn + slot->npages <= gfn)
+			continue;
+		to[nr++] = (struct kvm_tdp_slot){
+			.gpa = slot->base_gfn << PAGE_SHIFT,
+			.length = (u64)slot->npages << PAGE_SHIFT,
+			.hva = slot->userspace_addr,
+			.flags = ktdp_slot_flags(slot),
+		};
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return nr;
+}
+
 /* The TDP MMU frees its table pages through RCU. */
 bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm)
 {

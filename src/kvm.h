@@ -81,6 +81,8 @@ void ktdp_kvm_walk(const struct kvm_exported_tdp *tdp,
 bool ktdp_kvm_can_log(const struct kvm_exported_tdp *tdp);
 bool ktdp_slot_log_dirty(const struct kvm_memory_slot *slot, u64 gfn, u64 nr);
 bool ktdp_slot_is_dirty(const struct kvm_memory_slot *slot, u64 gfn);
+unsigned int ktdp_kvm_read_slots(struct kvm_exported_tdp *tdp, u64 gfn,
+				 struct kvm_tdp_slot *to, unsigned int room);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
 			     ktdp_gfn_range_fn fn);

@@ -31,6 +31,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
+#include "importer.h"
 #include "kvm.h"
 #include "notifier.h"
 #include "revoke.h"
@@ -168,10 +169,17 @@ void ktdp_notifier_stop(struct kvm_exported_tdp *tdp)
 	ktdp_revoke_all(tdp);
 }
 
-/* The mm goes.  What is freed next is announced no more. */
+/*
+ * The mm goes.  What is freed next is announced no more.  Or we unregister, with no
+ * importer left.
+ */
 static void ktdp_notifier_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
-	ktdp_notifier_stop(container_of(mn, struct kvm_exported_tdp, mn));
+	struct kvm_exported_tdp *tdp =
+		container_of(mn, struct kvm_exported_tdp, mn);
+
+	ktdp_notifier_stop(tdp);
+	ktdp_importers_gone(tdp);
 }
 
 static const struct mmu_notifier_ops ktdp_notifier_ops = {

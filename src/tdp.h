@@ -78,6 +78,7 @@ struct kvm_exported_tdp {
 	struct mutex importers_lock;	/* changes of the list */
 	struct list_head importers;	/* importers_lock; readers: SRCU */
 	struct srcu_struct importers_srcu;
+	bool mm_gone;			/* never comes back */
 
 	struct ktdp_eager_counts __percpu *eager_counts;
 	struct work_struct refill_work;

@@ -17,6 +17,7 @@
 #include "importer.h"
 #include "ioctl.h"
 #include "look/map.h"
+#include "look/slots.h"
 #include "look/verify.h"
 #include "seed.h"
 #include "tdp_fd.h"
@@ -42,19 +43,36 @@ static void ktdp_op_unregister(struct kvm_tdp_fd *tdp_fd,
 		ktdp_importer_unregister(tdp_fd, ops);
 }
 
-static int ktdp_op_fault(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm,
-			 unsigned long gfn, struct kvm_tdp_fault_type type)
+/* What @fault and @fault_range look at first. */
+static int ktdp_op_fault_check(const struct kvm_tdp_fd *tdp_fd,
+			       const struct mm_struct *mm,
+			       struct kvm_tdp_fault_type type)
 {
-	struct kvm_exported_tdp *tdp = tdp_fd ? tdp_fd->priv : NULL;
+	const struct kvm_exported_tdp *tdp = tdp_fd ? tdp_fd->priv : NULL;
 
 	if (!tdp || !(type.read || type.write || type.exec))
 		return -EINVAL;
 	/* Only compared: the importer's pointer may be stale. */
-	if (!mm || mm != ktdp_mm(tdp))
+	if (mm && mm != ktdp_mm(tdp))
 		return -EINVAL;
-	if (READ_ONCE(ktdp_hooks_lost))
-		return -ENOTRECOVERABLE;
-	return ktdp_fault(tdp, gfn, type.write);
+	return READ_ONCE(ktdp_hooks_lost) ? -ENOTRECOVERABLE : 0;
+}
+
+static int ktdp_op_fault(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm,
+			 unsigned long gfn, struct kvm_tdp_fault_type type)
+{
+	int ret = ktdp_op_fault_check(tdp_fd, mm, type);
+
+	return ret ?: ktdp_fault(tdp_fd->priv, gfn, type.write);
+}
+
+static int ktdp_op_fault_range(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm,
+			       unsigned long *gfn, unsigned long *nr,
+			       struct kvm_tdp_fault_type type)
+{
+	int ret = ktdp_op_fault_check(tdp_fd, mm, type);
+
+	return ret ?: ktdp_fault_range(tdp_fd->priv, gfn, nr, type.write);
 }
 
 static void *ktdp_op_get_metadata(struct kvm_tdp_fd *tdp_fd)
@@ -69,6 +87,7 @@ static const struct kvm_exported_tdp_ops ktdp_ops = {
 	.unregister_importer = ktdp_op_unregister,
 	.fault = ktdp_op_fault,
 	.get_metadata = ktdp_op_get_metadata,
+	.fault_range = ktdp_op_fault_range,
 };
 
 static struct kvm_exported_tdp *ktdp_call_tdp(const struct ktdp_ioctl_call *call)
@@ -108,6 +127,7 @@ static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
 	const u32 known = KVM_TDP_ACCESS_READ | KVM_TDP_ACCESS_WRITE |
 			  KVM_TDP_ACCESS_EXEC;
 	struct kvm_tdp_prefault *arg = call->arg;
+	unsigned long gfn = arg->gpa >> PAGE_SHIFT, nr = arg->length >> PAGE_SHIFT;
 	int ret;
 
 	if (arg->flags || arg->pad || !arg->access || (arg->access & ~known) ||
@@ -115,7 +135,10 @@ static int ktdp_fd_prefault(struct ktdp_ioctl_call *call)
 		return -EINVAL;
 	if (READ_ONCE(ktdp_hooks_lost))
 		return -ENOTRECOVERABLE;
-	ret = ktdp_prefault(ktdp_call_tdp(call), arg);
+	ret = ktdp_fault_range(ktdp_call_tdp(call), &gfn, &nr,
+			       arg->access & KVM_TDP_ACCESS_WRITE);
+	arg->gpa = (u64)gfn << PAGE_SHIFT;
+	arg->length = (u64)nr << PAGE_SHIFT;
 	return ktdp_ioctl_reply(call) ?: ret;
 }
 
@@ -128,6 +151,39 @@ static int ktdp_fd_map(struct ktdp_ioctl_call *call)
 	    !ktdp_range_ok(map->gpa, map->length))
 		return -EINVAL;
 	ret = ktdp_map_read(ktdp_call_tdp(call), map);
+	return ret ?: ktdp_ioctl_reply(call);
+}
+
+static int ktdp_fd_slots(struct ktdp_ioctl_call *call)
+{
+	struct kvm_tdp_slots *slots = call->arg;
+	int ret;
+
+	if (slots->flags || slots->pad || !slots->nr_slots || !PAGE_ALIGNED(slots->gpa))
+		return -EINVAL;
+	ret = ktdp_slots_read(ktdp_call_tdp(call), slots);
+	return ret ?: ktdp_ioctl_reply(call);
+}
+
+static int ktdp_fd_importers(struct ktdp_ioctl_call *call)
+{
+	struct kvm_tdp_importers *arg = call->arg;
+	struct kvm_tdp_importer *importers;
+	u32 room, nr;
+	int ret;
+
+	if (arg->flags || arg->pad || !arg->nr_importers)
+		return -EINVAL;
+	room = min_t(u32, arg->nr_importers, PAGE_SIZE / sizeof(*importers));
+	importers = kcalloc(room, sizeof(*importers), GFP_KERNEL);
+	if (!importers)
+		return -ENOMEM;
+	nr = ktdp_importers_read(ktdp_call_tdp(call), importers, room);
+	ret = copy_to_user(u64_to_user_ptr(arg->importers), importers,
+			   min(nr, room) * sizeof(*importers)) ? -EFAULT : 0;
+	kfree(importers);
+	arg->nr_importers = min(nr, room);
+	arg->nr_all = nr;
 	return ret ?: ktdp_ioctl_reply(call);
 }
 
@@ -165,6 +221,9 @@ static const struct ktdp_ioctl ktdp_fd_ioctls[] = {
 		   ktdp_fd_stats),
 	KTDP_IOCTL(KVM_TDP_VERIFY, struct kvm_tdp_verify, first_bad,
 		   ktdp_fd_verify),
+	KTDP_IOCTL(KVM_TDP_READ_SLOTS, struct kvm_tdp_slots, pad, ktdp_fd_slots),
+	KTDP_IOCTL(KVM_TDP_READ_IMPORTERS, struct kvm_tdp_importers, pad,
+		   ktdp_fd_importers),
 };
 
 static long ktdp_fd_ioctl(struct file *file, unsigned int cmd,
@@ -172,6 +231,18 @@ static long ktdp_fd_ioctl(struct file *file, unsigned int cmd,
 {
 	return ktdp_ioctl(ktdp_fd_ioctls, ARRAY_SIZE(ktdp_fd_ioctls),
 			  file->private_data, cmd, arg);
+}
+
+/* As many as there is room for here; KVM_TDP_READ_IMPORTERS has all. */
+static void ktdp_fd_show_importers(struct seq_file *m, struct kvm_exported_tdp *tdp)
+{
+	struct kvm_tdp_importer importers[8];
+	unsigned int nr, i;
+
+	nr = ktdp_importers_read(tdp, importers, ARRAY_SIZE(importers));
+	for (i = 0; i < min_t(unsigned int, nr, ARRAY_SIZE(importers)); i++)
+		seq_printf(m, "kvm_tdp_importer:\t%s %d %llu\n", importers[i].name,
+			   importers[i].pid, importers[i].invalidations);
 }
 
 static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)
@@ -209,6 +280,7 @@ static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)
 	SHOW(eager_not_ram);
 	SHOW(eager_foreign);
 #undef SHOW
+	ktdp_fd_show_importers(m, tdp_fd->priv);
 }
 
 static int ktdp_fd_release(struct inode *inode, struct file *file)

@@ -90,8 +90,8 @@ struct kvm_tdp_fault_type {
  *	callbacks have returned: afterwards none runs nor will run.  Unknown
  *	@ops are ignored.  Not to be called from a callback.
  * @fault: Map one 4K page; what the host has behind it may come along.  @mm
- *	is the VM's mm (as the importer knows it, to show that it means this
- *	VM), @gfn the guest frame number, in units of 4K.  Process context, may
+ *	is the VM's mm, if the importer knows it and wants to show that it means
+ *	this VM, or NULL; @gfn the guest frame number, in units of 4K.  Process context, may
  *	sleep (swap-in, userfaultfd); may be called by any thread, a kthread
  *	included, and concurrently, but not with the mm's mmap_lock held, nor
  *	with one that invalidate takes.  Optional: an
@@ -114,6 +114,10 @@ struct kvm_tdp_fault_type {
  * @get_metadata: A pointer to struct kvm_exported_tdp_meta_vmx or _svm, told
  *	apart by their first member (asm/kvm_exported_tdp.h), or an ERR_PTR.
  *	Constant, and valid until the last put.  Any context.
+ * @fault_range: As @fault, for the @nr pages from @gfn on.  (Not in the RFC.)  Returns
+ *	0 if any part was done, with @gfn and @nr at what is left: as long as
+ *	@nr is not 0, call it again; else why the page at @gfn could not be
+ *	mapped, as @fault.
  */
 struct kvm_exported_tdp_ops {
 	int (*register_importer)(struct kvm_tdp_fd *tdp_fd,
@@ -127,6 +131,10 @@ struct kvm_exported_tdp_ops {
 		     unsigned long gfn, struct kvm_tdp_fault_type type);
 
 	void *(*get_metadata)(struct kvm_tdp_fd *tdp_fd);
+
+	int (*fault_range)(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm,
+			   unsigned long *gfn, unsigned long *nr,
+			   struct kvm_tdp_fault_type type);
 };
 
 /**
@@ -144,9 +152,19 @@ struct kvm_exported_tdp_ops {
  *	on PREEMPT_RT too.  It must not sleep, allocate with GFP_KERNEL, touch
  *	user memory, nor call register, unregister, fault or put; its locks
  *	are raw_spinlock_t.  It may run on several CPUs at once.
+ * @name: What people see of the importer, or NULL.  (Not in the RFC, as what follows.)
+ * @gone: The VM's memory is gone for good: the VMM has exited, or called execve().
+ *	Called once, when all has been invalidated, or by register_importer if that
+ *	was so already.  May be NULL: without it, the VM's end is seen by @fault, which
+ *	returns -EPERM from then on.
+ *
+ *	Context: may sleep, but holds up the end of the VMM.  It must not call
+ *	register, unregister or put.
  */
 struct kvm_tdp_importer_ops {
 	void (*invalidate)(void *data, unsigned long start, unsigned long size);
+	const char *name;
+	void (*gone)(void *data);
 };
 
 #endif /* _LINUX_KVM_TDP_FD_H */

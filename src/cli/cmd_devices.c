@@ -16,30 +16,25 @@ static const char *const numbers[] = {
 	"mapped", "in_flight", "begun", "hits", "faults", "invalidations",
 };
 
-static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "Print JSON", 0 },
-	{ 0 }
-};
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct json_array *array = state->input;
 
 	(void)arg;
-	if (key != 'j')
+	if (key != ARGP_KEY_INIT)
 		return ARGP_ERR_UNKNOWN;
-	array->json = true;
+	state->child_inputs[0] = &array->json;
 	return 0;
 }
 
 static const struct argp argp = {
-	options, parse, NULL,
+	NULL, parse, NULL,
 	"List the devices that do DMA by guest physical address (kvm_tdp_iommu), and the "
 	"process whose VM each follows.\n"
 	"\vPID is 0 for a device that follows none. Devices that share one address space are listed "
 	"together, MAPPED is what the device reaches of the "
 	"guest's memory now, in KiB; HITS are transfers that the host took the memory from.",
-	NULL, NULL, NULL
+	json_children, NULL, NULL
 };
 
 static bool read_number(const char *dir, const char *name, uint64_t *value)

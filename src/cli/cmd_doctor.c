@@ -27,7 +27,6 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "Print JSON", 0 },
 	/* For tests: what to take for "/". */
 	{ "root", KEY_ROOT, "DIR", OPTION_HIDDEN, NULL, 0 },
 	{ 0 }
@@ -38,8 +37,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct doctor *d = state->input;
 
 	switch (key) {
-	case 'j':
-		d->array.json = true;
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &d->array.json;
 		return 0;
 	case KEY_ROOT:
 		machine_root = arg;
@@ -56,7 +55,7 @@ static const struct argp argp = {
 	"its own. Run it as the user who needs the TDP fd; some of what it "
 	"proposes takes root.\n\n"
 	"Exit status: 0 nothing is wrong, 1 something is.",
-	NULL, NULL, NULL
+	json_children, NULL, NULL
 };
 
 int cmd_doctor(int argc, char **argv)

@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "scan.h"
 #include "search.h"
 #include "text.h"
 
@@ -26,7 +26,7 @@ struct find_opts {
 
 struct finder {
 	const struct find_opts *opts;
-	struct dma dma;
+	int dma;
 	struct json_array array;
 	unsigned int matches;
 };
@@ -74,8 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	options, parse, "STRING",
 	"Search guest memory for a string and print the guest physical addresses where it is.\n"
-	"\vThe default range is all RAM, as 'kvm-tdp prefault --all' finds it; "
-	"what is no RAM is stepped over in units of 64K. Matches may overlap. "
+	"\vThe default range is all RAM, as 'kvm-tdp slots' has it. Matches may overlap. "
 	"The exit status is 1 if there is none.",
 	vm_range_children, NULL, NULL
 };
@@ -87,8 +86,8 @@ static size_t read_context(struct finder *finder, uint64_t gpa, uint8_t *buf)
 	size_t done;
 
 	memcpy(buf, finder->opts->string, own);
-	dma_read(&finder->dma, gpa + own, buf + own, finder->opts->context,
-		 &done);
+	kvm_tdp_dma_read(finder->dma, gpa + own, buf + own,
+			 finder->opts->context, 0, &done);
 	return own + printable_prefix(buf + own, done);
 }
 
@@ -131,59 +130,72 @@ static bool found(uint64_t gpa, void *data)
 	return ++finder->matches < opts->max;
 }
 
-/* False: enough has been found. */
-static bool find_piece(struct finder *finder, struct scan *scan,
-		       struct search *search)
+/* What is in a slot and cannot be read: no reason to stop a walk over all. */
+static bool is_gap(int err)
 {
-	uint64_t want = scan_left(scan, PIECE);
-	size_t done;
+	return err == -EFAULT || err == -EHWPOISON;
+}
+
+/* False: enough has been found. */
+static bool find_in(struct finder *finder, struct search *search, uint64_t gpa,
+		    uint64_t length)
+{
+	uint64_t end = gpa + length;
+	size_t want, done;
 	int err;
 
-	err = dma_read(&finder->dma, scan->gpa, search_space(search), want,
-		       &done);
-	scan_found(scan, done);
-	if (!search_feed(search, done, found, finder))
-		return false;
-	if (!err)
-		return true;
-
-	if (err != -EFAULT && err != -EHWPOISON)
-		die("reading at 0x%llx: %s", (unsigned long long)scan->gpa,
-		    fault_strerror(-err));
-	scan_skip(scan, err == -EHWPOISON ? 4096 : SCAN_STEP);
-	search_skip(search, scan->gpa);
+	search_skip(search, gpa);
+	while (gpa < end) {
+		want = end - gpa < PIECE ? end - gpa : PIECE;
+		err = kvm_tdp_dma_read(finder->dma, gpa, search_space(search),
+				       want, 0, &done);
+		gpa += done;
+		if (!search_feed(search, done, found, finder))
+			return false;
+		if (!err)
+			continue;
+		if (!is_gap(err))
+			die("reading at 0x%llx: %s", (unsigned long long)gpa,
+			    kvm_tdp_fault_strerror(-err));
+		gpa = (gpa | 4095) + 1;
+		search_skip(search, gpa);
+	}
 	return true;
 }
 
 int cmd_find(int argc, char **argv)
 {
 	struct finder finder = { 0 };
-	char ram[SIZE_TEXT];
+	char size[SIZE_TEXT];
 	struct find_opts opts;
 	struct search search;
-	struct scan scan;
+	struct ram ram;
+	size_t i;
+	int tdp;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
 	finder.opts = &opts;
 	finder.array.json = opts.vm.json;
-	dma_open(&finder.dma, &opts.vm);
-	scan_init(&scan, opts.range.gpa, opts.range.length);
+	tdp = vm_create_tdp_fd(&opts.vm);
+	finder.dma = tdp_open_dma(tdp);
+	tdp_read_ram(tdp, &opts.range, 0, &ram);
 	if (!search_init(&search, opts.string, strlen(opts.string), PIECE))
 		die("%s", strerror(errno));
-	search_skip(&search, scan.gpa);
 
 	json_array_begin(&finder.array);
-	while (scan_left(&scan, PIECE) && find_piece(&finder, &scan, &search))
-		;
+	for (i = 0; i < ram.nr; i++) {
+		if (!find_in(&finder, &search, ram.pieces[i].gpa, ram.pieces[i].length))
+			break;
+	}
 	json_array_end(&finder.array);
 
-	search_free(&search);
-	dma_close(&finder.dma);
-	if (!scan.ram)
-		die("no RAM found to search");
 	if (!finder.matches)
 		die("'%s': not found in %s of guest RAM", opts.string,
-		    size_format(scan.ram, ram));
+		    size_format(ram.length, size));
+	search_free(&search);
+	ram_free(&ram);
+	close(finder.dma);
+	close(tdp);
 	return 0;
 }

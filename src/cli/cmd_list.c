@@ -7,38 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct argp_option options[] = {
-	{ "json", 'j', NULL, 0, "Print JSON", 0 },
-	{ 0 }
-};
-
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct json_array *array = state->input;
 
 	(void)arg;
-	if (key != 'j')
+	if (key != ARGP_KEY_INIT)
 		return ARGP_ERR_UNKNOWN;
-	array->json = true;
+	state->child_inputs[0] = &array->json;
 	return 0;
 }
 
 static const struct argp argp = {
-	options, parse, NULL,
+	NULL, parse, NULL,
 	"List the processes that have KVM VMs, one line for each VM.\n"
 	"\vThe column VM is what --vm takes where a process has several. "
 	"Processes of other users are seen by root only.",
-	NULL, NULL, NULL
+	json_children, NULL, NULL
 };
 
-static void print_vms(pid_t pid, const struct vm_list *list,
+static void print_vms(pid_t pid, const struct kvm_tdp_vms *vms,
 		      struct json_array *array)
 {
 	char comm[32];
 	int i;
 
 	vm_comm(pid, comm, sizeof(comm));
-	for (i = 0; i < list->nr; i++) {
+	for (i = 0; i < vms->nr; i++) {
 		struct json_object *obj = json_object_new_object();
 
 		if (!array->json && !array->any)
@@ -57,7 +52,7 @@ int cmd_list(int argc, char **argv)
 {
 	struct json_array array = { 0 };
 	struct dirent *entry;
-	struct vm_list list;
+	struct kvm_tdp_vms vms;
 	bool denied = false;
 	pid_t pid;
 	DIR *proc;
@@ -76,11 +71,11 @@ int cmd_list(int argc, char **argv)
 			continue;
 
 		/* A process may be gone by now; that is no error. */
-		err = vm_list_read(pid, &list);
+		err = kvm_tdp_list_vms(pid, &vms);
 		if (err == -EACCES || err == -EPERM)
 			denied = true;
 		if (!err)
-			print_vms(pid, &list, &array);
+			print_vms(pid, &vms, &array);
 	}
 	json_array_end(&array);
 	closedir(proc);

@@ -15,11 +15,12 @@ struct map_opts {
 	bool prefault;
 	struct json_array array;
 	uint64_t runs;
+	uint64_t mapped;
 };
 
 static const struct argp_option options[] = {
 	{ "prefault", KEY_PREFAULT, NULL, 0,
-	  "Map the range for reading first; needs --gpa and --length", -3 },
+	  "Map the guest's RAM in the range for reading first", -3 },
 	{ "raw", KEY_RAW, NULL, 0,
 	  "Print tab-separated gpa, length, level, access, hpa; no head line",
 	  -1 },
@@ -45,10 +46,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		range_need_pages(&opts->range, state);
-		if (opts->prefault &&
-		    !(opts->range.has_gpa && opts->range.has_length))
-			argp_error(state,
-				   "--prefault needs --gpa and --length");
 		if (opts->raw && opts->vm.json)
 			argp_error(state, "--raw and --json exclude each other");
 		return 0;
@@ -68,12 +65,13 @@ static const struct argp argp = {
 	vm_range_children, NULL, NULL
 };
 
-static void print_run(const struct kvm_tdp_run *run, void *data)
+static int print_run(const struct kvm_tdp_run *run, void *data)
 {
 	struct map_opts *opts = data;
 	char text[RUN_TEXT], access[ACCESS_TEXT];
 	struct json_object *obj;
 
+	opts->mapped += run->length;
 	if (opts->vm.json) {
 		obj = json_object_new_object();
 		json_add_hex(obj, "gpa", run->gpa);
@@ -86,7 +84,7 @@ static void print_run(const struct kvm_tdp_run *run, void *data)
 		else
 			json_object_object_add(obj, "hpa", NULL);
 		json_array_add(&opts->array, obj);
-		return;
+		return 0;
 	}
 
 	if (opts->raw) {
@@ -99,46 +97,34 @@ static void print_run(const struct kvm_tdp_run *run, void *data)
 	}
 	puts(text);
 	opts->runs++;
-}
-
-static void prefault(int tdp_fd, const struct range_opts *range)
-{
-	uint64_t gpa = range->gpa, length = range->length;
-	int err = tdp_prefault(tdp_fd, &gpa, &length, KVM_TDP_ACCESS_READ);
-
-	if (err)
-		die("prefault at 0x%llx: %s", (unsigned long long)gpa,
-		    fault_strerror(-err));
+	return 0;
 }
 
 int cmd_map(int argc, char **argv)
 {
 	struct map_opts opts;
 	char size[SIZE_TEXT];
-	uint64_t mapped;
 	int tdp_fd;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
-	if (!opts.range.has_length)
-		opts.range.length = GPA_END - opts.range.gpa;
-
 	tdp_fd = vm_create_tdp_fd(&opts.vm);
 	if (opts.prefault)
-		prefault(tdp_fd, &opts.range);
+		prefault_ram(tdp_fd, &opts.range, KVM_TDP_ACCESS_READ);
 
+	if (!opts.range.has_length)
+		opts.range.length = GPA_END - opts.range.gpa;
 	opts.array.json = opts.vm.json;
 	json_array_begin(&opts.array);
-	mapped = tdp_read_map(tdp_fd, opts.range.gpa, opts.range.length,
-			      print_run, &opts);
+	tdp_for_each_run(tdp_fd, &opts.range, print_run, &opts);
 	json_array_end(&opts.array);
 
 	if (opts.vm.json || opts.raw)
 		return 0;
-	if (!mapped)
+	if (!opts.mapped)
 		printf("nothing is mapped there: the table fills as it is used, and goes with its last user;\n"
 		       "fill it with 'kvm-tdp map --prefault', keep it with 'kvm-tdp attach'\n");
 	else
 		printf("%llu runs, %s mapped\n", (unsigned long long)opts.runs,
-		       size_format(mapped, size));
+		       size_format(opts.mapped, size));
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A multiple of the 16 bytes of a line of the dump. */
 #define PIECE	(1UL << 20)
@@ -82,13 +83,12 @@ int cmd_read(int argc, char **argv)
 	struct read_opts opts;
 	uint64_t gpa, left;
 	size_t want, done;
-	struct dma dma;
+	int dma, err;
 	void *buf;
-	int err;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
-	dma_open(&dma, &opts.vm);
+	dma = tdp_open_dma(vm_create_tdp_fd(&opts.vm));
 	buf = malloc(PIECE);
 	if (!buf)
 		die("%s", strerror(errno));
@@ -96,16 +96,16 @@ int cmd_read(int argc, char **argv)
 	gpa = opts.range.gpa;
 	for (left = opts.range.length; left; left -= done) {
 		want = left < PIECE ? left : PIECE;
-		err = dma_read(&dma, gpa, buf, want, &done);
+		err = kvm_tdp_dma_read(dma, gpa, buf, want, 0, &done);
 		if (done)
 			print_piece(&opts, gpa, buf, done);
 		gpa += done;
 		if (err)
 			die("reading at 0x%llx: %s", (unsigned long long)gpa,
-			    fault_strerror(-err));
+			    kvm_tdp_fault_strerror(-err));
 	}
 
 	free(buf);
-	dma_close(&dma);
+	close(dma);
 	return 0;
 }

@@ -107,8 +107,7 @@ int cmd_verify(int argc, char **argv)
 	size_t i;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
-	tdp_verify(vm_create_tdp_fd(&opts.vm), opts.range.gpa,
-		   opts.range.length, &verify);
+	tdp_verify(vm_create_tdp_fd(&opts.vm), &opts.range, &verify);
 	for (i = 0; i < NR_RESULTS; i++)
 		bad |= results[i].bad && result(&verify, i);
 	if (opts.vm.json)

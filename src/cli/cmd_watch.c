@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "text.h"
 
@@ -91,31 +92,30 @@ static void watch(const struct watch_opts *opts, struct observed *seen)
 {
 	size_t length = opts->range.length, done;
 	uint8_t *first = malloc(length), *second = malloc(length);
-	struct dma dma;
-	int err;
+	int dma, err;
 
 	if (!first || !second)
 		die("%zu bytes: %s", length, strerror(errno));
 
-	dma_open(&dma, &opts->vm);
-	err = dma_read(&dma, opts->range.gpa, first, length, &done);
+	dma = tdp_open_dma(vm_create_tdp_fd(&opts->vm));
+	err = kvm_tdp_dma_read(dma, opts->range.gpa, first, length, 0, &done);
 	if (err)
 		die("reading at 0x%llx: %s",
 		    (unsigned long long)(opts->range.gpa + done),
-		    fault_strerror(-err));
+		    kvm_tdp_fault_strerror(-err));
 
-	dma_get_stats(&dma, &seen->before);
+	tdp_get_dma_stats(dma, &seen->before);
 	run_command(opts->command);
-	dma_get_stats(&dma, &seen->after);
+	tdp_get_dma_stats(dma, &seen->after);
 
-	err = dma_read(&dma, opts->range.gpa, second, length, &done);
-	dma_get_stats(&dma, &seen->reread);
+	err = kvm_tdp_dma_read(dma, opts->range.gpa, second, length, 0, &done);
+	tdp_get_dma_stats(dma, &seen->reread);
 	if (err)
 		seen->content = "gone";
 	else
 		seen->content = memcmp(first, second, length) ? "changed" :
 								"same";
-	dma_close(&dma);
+	close(dma);
 	free(first);
 	free(second);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PIECE	(1UL << 20)
 
@@ -68,19 +69,19 @@ static const struct argp argp = {
 	children, NULL, NULL
 };
 
-static uint64_t write_piece(struct dma *dma, uint64_t gpa, const void *buf,
+static uint64_t write_piece(int dma, uint64_t gpa, const void *buf,
 			    size_t length)
 {
 	size_t done;
-	int err = dma_write(dma, gpa, buf, length, &done);
+	int err = kvm_tdp_dma_write(dma, gpa, buf, length, 0, &done);
 
 	if (err)
 		die("writing at 0x%llx: %s", (unsigned long long)(gpa + done),
-		    fault_strerror(-err));
+		    kvm_tdp_fault_strerror(-err));
 	return done;
 }
 
-static uint64_t write_file(struct dma *dma, uint64_t gpa, const char *name)
+static uint64_t write_file(int dma, uint64_t gpa, const char *name)
 {
 	FILE *file = strcmp(name, "-") ? fopen(name, "rb") : stdin;
 	void *buf = malloc(PIECE);
@@ -105,18 +106,18 @@ int cmd_write(int argc, char **argv)
 {
 	struct write_opts opts;
 	struct json_object *obj;
-	struct dma dma;
 	uint64_t done;
+	int dma;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
-	dma_open(&dma, &opts.vm);
+	dma = tdp_open_dma(vm_create_tdp_fd(&opts.vm));
 	if (opts.file)
-		done = write_file(&dma, opts.gpa, opts.file);
+		done = write_file(dma, opts.gpa, opts.file);
 	else
-		done = write_piece(&dma, opts.gpa, opts.text,
+		done = write_piece(dma, opts.gpa, opts.text,
 				   strlen(opts.text));
-	dma_close(&dma);
+	close(dma);
 
 	if (!opts.vm.json) {
 		printf("0x%llx: %llu bytes written\n",

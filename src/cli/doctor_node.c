@@ -149,12 +149,13 @@ void check_node(struct doctor *d)
 
 static void check_info(struct doctor *d, int tdp_fd)
 {
-	struct kvm_tdp_info info = { .size = sizeof(info) };
+	struct kvm_tdp_info info;
 	const char *format;
+	int err = kvm_tdp_get_info(tdp_fd, &info);
 
-	if (ioctl(tdp_fd, KVM_TDP_GET_INFO, &info)) {
+	if (err) {
 		found(d, WRONG, "KVM_TDP_GET_INFO: %s\nthis program and the module have to be of one version",
-		      strerror(errno));
+		      strerror(-err));
 		return;
 	}
 	format = format_name(info.type);
@@ -168,22 +169,17 @@ static void check_info(struct doctor *d, int tdp_fd)
 		      format);
 }
 
-static void create_tdp_fd(struct doctor *d, int tdp, int vm)
+static void create_tdp_fd(struct doctor *d, int vm)
 {
-	struct kvm_create_tdp_fd create = {
-		.size = sizeof(create), .vm_fd = vm,
-	};
+	int tdp = kvm_tdp_create(vm, 0);
 
-	if (vm < 0) {
-		found(d, WRONG, "KVM_CREATE_VM: %s\ndmesg may tell more; EBUSY: another hypervisor has the CPU",
-		      strerror(errno));
-	} else if (ioctl(tdp, KVM_CREATE_TDP_FD, &create)) {
+	if (tdp < 0) {
 		found(d, WRONG, "KVM_CREATE_TDP_FD: %s\ndmesg may tell more",
-		      create_strerror(errno));
-	} else {
-		check_info(d, create.fd);
-		close(create.fd);
+		      kvm_tdp_create_strerror(-tdp));
+		return;
 	}
+	check_info(d, tdp);
+	close(tdp);
 }
 
 /* The proof: a VM of this process, for a moment. */
@@ -195,7 +191,11 @@ void check_tdp_fd(struct doctor *d)
 		found(d, SKIPPED, "not tried");
 	} else {
 		vm = ioctl(kvm, KVM_CREATE_VM, 0);
-		create_tdp_fd(d, tdp, vm);
+		if (vm < 0)
+			found(d, WRONG, "KVM_CREATE_VM: %s\ndmesg may tell more; EBUSY: another hypervisor has the CPU",
+			      strerror(errno));
+		else
+			create_tdp_fd(d, vm);
 		if (vm >= 0)
 			close(vm);
 	}

@@ -44,7 +44,7 @@ _kvm_tdp() {
 	COMPREPLY=()
 
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "$(_kvm_tdp_commands "$program") --help --usage" -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W "$(_kvm_tdp_commands "$program") help --help --usage --version" -- "$word")
 		return
 	fi
 	# --exec of prefault takes nothing.

@@ -9,14 +9,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include <linux/kvm_tdp.h>
-#include <linux/kvm_tdp_dma.h>
+#include "../lib/libkvm_tdp.h"
+#include "ram.h"
 
 #define EXIT_USAGE	2
 
 /* Subcommands: argv[0] is the name to use in messages. */
 int cmd_list(int argc, char **argv);
 int cmd_info(int argc, char **argv);
+int cmd_slots(int argc, char **argv);
+int cmd_importers(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_prefault(int argc, char **argv);
 int cmd_stat(int argc, char **argv);
@@ -39,6 +41,8 @@ struct vm_opts {
 };
 
 extern const struct argp vm_argp;	/* input: struct vm_opts */
+/* Of commands that are about no VM; input: bool, is JSON wanted? */
+extern const struct argp_child json_children[];
 
 struct range_opts {
 	uint64_t gpa;
@@ -67,60 +71,49 @@ unsigned int arg_number(const char *arg, unsigned int min, unsigned int max,
 
 /* vm.c: VMs of other processes */
 
-#define VM_MAX	64
-
-struct vm_list {
-	int nr;
-	int fds[VM_MAX];	/* in the other process */
-};
-
-/* 0, or -errno if the descriptors of @pid cannot be listed. */
-int vm_list_read(pid_t pid, struct vm_list *list);
 void vm_comm(pid_t pid, char *comm, size_t size);
 
 /* A TDP fd, close-on-exec. Ends the process with a message on failure. */
 int vm_create_tdp_fd(const struct vm_opts *opts);
 
-/* Explain an errno of KVM_CREATE_TDP_FD in plain words. */
-const char *create_strerror(int err);
+/* tdp.c: the library's calls; all end the process with a message on failure */
 
-/* tdp.c: the ioctls of a TDP fd; all end the process on failure */
-
-void tdp_get_info(int tdp_fd, struct kvm_tdp_info *info);
-void tdp_get_stats(int tdp_fd, struct kvm_tdp_stats *stats);
-
-typedef void (*run_fn)(const struct kvm_tdp_run *run, void *data);
-
-/* Calls @fn for each run of the range, joined; returns the bytes mapped. */
-uint64_t tdp_read_map(int tdp_fd, uint64_t gpa, uint64_t length, run_fn fn,
+void tdp_get_info(int tdp, struct kvm_tdp_info *info);
+void tdp_get_stats(int tdp, struct kvm_tdp_stats *stats);
+void tdp_for_each_slot(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data);
+int tdp_get_importers(int tdp, struct kvm_tdp_importer *importers, unsigned int nr);
+void tdp_for_each_run(int tdp, const struct range_opts *range, kvm_tdp_run_fn *fn,
 		      void *data);
-
-void tdp_verify(int tdp_fd, uint64_t gpa, uint64_t length,
+void tdp_verify(int tdp, const struct range_opts *range,
 		struct kvm_tdp_verify *verify);
 
-/* Returns 0 when all is done, or -errno with *gpa and *length at what is left. */
-int tdp_prefault(int tdp_fd, uint64_t *gpa, uint64_t *length,
-		 unsigned int access);
+/*
+ * 0 when all is done, or -errno with *gpa and *length at what is left. That the host is
+ * busy with the range is no verdict.
+ */
+int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access);
 
-/* dma.c: an engine of /dev/kvm_tdp_dma; opening ends the process on failure */
+/*
+ * The guest's RAM in a range, by default all; but for slots with any of @without
+ * (KVM_TDP_SLOT_*). That there is none is a failure.
+ */
+void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
+		  struct ram *ram);
 
-struct dma {
-	int fd;
-	int tdp_fd;
+/* An engine that has the table. */
+int tdp_open_dma(int tdp);
+void tdp_get_dma_stats(int dma, struct kvm_tdp_dma_stats *stats);
+
+/* cmd_prefault.c */
+
+struct prefaulted {
+	uint64_t mapped;
+	uint64_t skipped;	/* RAM that cannot be */
 };
 
-void dma_open(struct dma *dma, const struct vm_opts *opts);
-void dma_close(struct dma *dma);
-
-/* 0 or -errno; *done bytes were transferred in either case. */
-int dma_read(struct dma *dma, uint64_t gpa, void *buf, size_t length,
-	     size_t *done);
-int dma_write(struct dma *dma, uint64_t gpa, const void *buf, size_t length,
-	      size_t *done);
-void dma_get_stats(struct dma *dma, struct kvm_tdp_dma_stats *stats);
-
-/* Explain an errno of fault, prefault or the engine in plain words. */
-const char *fault_strerror(int err);
+/* Map the guest's RAM in a range, by default all. */
+struct prefaulted prefault_ram(int tdp, const struct range_opts *range,
+			       unsigned int access);
 
 /* out.c */
 

@@ -10,6 +10,8 @@ static const struct command {
 } commands[] = {
 	{ "list", cmd_list },
 	{ "info", cmd_info },
+	{ "slots", cmd_slots },
+	{ "importers", cmd_importers },
 	{ "map", cmd_map },
 	{ "prefault", cmd_prefault },
 	{ "stat", cmd_stat },
@@ -26,26 +28,34 @@ static const struct command {
 static const char doc[] =
 	"Look at and use the memory of a running KVM guest through the table that the kvm_tdp module exports.\n"
 	"\vCommands:\n"
-	"  list      processes that have VMs\n"
-	"  info      format, levels and root of a VM's exported table\n"
-	"  map       what the table maps now\n"
-	"  prefault  map a range of guest memory\n"
-	"  stat      counters\n"
-	"  read      read guest memory\n"
-	"  write     write guest memory\n"
-	"  find      search guest memory for a string\n"
-	"  watch     run a command and see the host take memory away\n"
-	"  attach    run a command that inherits a TDP fd\n"
-	"  verify    check the table against the host\n"
-	"  devices   devices that do DMA by guest physical address\n"
-	"  doctor    what keeps this machine from exporting a VM's memory\n"
+	"  list       processes that have VMs\n"
+	"  info       format, levels and root of a VM's exported table\n"
+	"  slots      where a VM has memory\n"
+	"  importers  drivers that use a VM's table\n"
+	"  map        what the table maps now\n"
+	"  prefault   map a range of guest memory\n"
+	"  stat       counters\n"
+	"  read       read guest memory\n"
+	"  write      write guest memory\n"
+	"  find       search guest memory for a string\n"
+	"  watch      run a command and see the host take memory away\n"
+	"  attach     run a command that inherits a TDP fd\n"
+	"  verify     check the table against the host\n"
+	"  devices    devices that do DMA by guest physical address\n"
+	"  doctor     what keeps this machine from exporting a VM's memory\n"
 	"\n"
-	"'kvm-tdp COMMAND --help' tells more. read, write, find and watch go through the DMA engine of the module kvm_tdp_dma.\n"
+	"'kvm-tdp help COMMAND' tells more. read, write, find and watch go through the DMA engine of the module kvm_tdp_dma.\n"
 	"\n"
 	"Exit status: 0 success, 1 failure, 2 wrong usage.";
 
+static const struct argp_option options[] = {
+	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0 },
+	{ 0 }
+};
+
 struct chosen {
 	const struct command *command;
+	bool help;
 	int argc;
 	char **argv;
 };
@@ -56,7 +66,17 @@ static error_t main_parse(int key, char *arg, struct argp_state *state)
 	size_t i;
 
 	switch (key) {
+	case 'h':
+		argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+		return 0;
 	case ARGP_KEY_ARG:
+		/* "help COMMAND" is "COMMAND --help". */
+		if (!strcmp(arg, "help")) {
+			if (state->next == state->argc)
+				argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+			chosen->help = true;
+			return 0;
+		}
 		for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 			if (!strcmp(arg, commands[i].name))
 				chosen->command = &commands[i];
@@ -78,16 +98,20 @@ static error_t main_parse(int key, char *arg, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-	static const struct argp argp = { NULL, main_parse,
+	static const struct argp argp = { options, main_parse,
 					  "COMMAND [OPTION...]", doc, NULL,
 					  NULL, NULL };
 	struct chosen chosen = { 0 };
 	char name[32];
 
 	argp_err_exit_status = EXIT_USAGE;
+	argp_program_version = "kvm-tdp " KTDP_VERSION;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &chosen);
 
+	argp_program_version = NULL;
 	snprintf(name, sizeof(name), "kvm-tdp %s", chosen.command->name);
 	chosen.argv[0] = name;
+	if (chosen.help)
+		return chosen.command->run(2, (char *[]){ name, "--help", NULL });
 	return out_finish(chosen.command->run(chosen.argc, chosen.argv));
 }

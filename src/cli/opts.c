@@ -35,6 +35,9 @@ enum {
 	KEY_LENGTH,
 };
 
+/* argp has --help, and -? where others have -h. */
+#define HELP_OPTION	{ NULL, 'h', NULL, OPTION_HIDDEN, NULL, 0 }
+
 static const struct argp_option vm_options[] = {
 	{ NULL, 0, NULL, 0, "Which VM:", -2 },
 	{ "pid", 'p', "PID", 0,
@@ -45,6 +48,7 @@ static const struct argp_option vm_options[] = {
 	  "Address space: 0 normal (default), 1 SMM", 0 },
 	{ NULL, 0, NULL, 0, "Output:", -1 },
 	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	HELP_OPTION,
 	{ 0 }
 };
 
@@ -60,13 +64,16 @@ static error_t vm_parse(int key, char *arg, struct argp_state *state)
 		opts->pid = arg_number(arg, 1, INT_MAX, "--pid", state);
 		return 0;
 	case KEY_VM:
-		opts->vm = arg_number(arg, 0, VM_MAX - 1, "--vm", state);
+		opts->vm = arg_number(arg, 0, KVM_TDP_VMS_MAX - 1, "--vm", state);
 		return 0;
 	case KEY_AS_ID:
 		opts->as_id = arg_number(arg, 0, 1, "--as-id", state);
 		return 0;
 	case 'j':
 		opts->json = true;
+		return 0;
+	case 'h':
+		argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
 		return 0;
 	case ARGP_KEY_END:
 		if (!opts->pid)
@@ -79,6 +86,36 @@ static error_t vm_parse(int key, char *arg, struct argp_state *state)
 
 const struct argp vm_argp = { vm_options, vm_parse, NULL, NULL, NULL, NULL,
 			      NULL };
+
+static const struct argp_option json_options[] = {
+	{ "json", 'j', NULL, 0, "Print JSON", 0 },
+	HELP_OPTION,
+	{ 0 }
+};
+
+static error_t json_parse(int key, char *arg, struct argp_state *state)
+{
+	bool *json = state->input;
+
+	(void)arg;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		*json = false;
+		return 0;
+	case 'j':
+		*json = true;
+		return 0;
+	case 'h':
+		argp_state_help(state, state->out_stream, ARGP_HELP_STD_HELP);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp json_argp = { json_options, json_parse, NULL, NULL, NULL,
+				       NULL, NULL };
+
+const struct argp_child json_children[] = { { &json_argp, 0, NULL, 0 }, { 0 } };
 
 static const struct argp_option range_options[] = {
 	{ NULL, 0, NULL, 0, "Guest memory:", -3 },

@@ -4,127 +4,141 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
-#include "text.h"
-
-#define RUNS_AT_ONCE	512
-
-/* EAGAIN is no verdict: the host is busy with the range. */
 #define PREFAULT_TRIES	50
 
-const char *fault_strerror(int err)
+void tdp_get_info(int tdp, struct kvm_tdp_info *info)
 {
-	switch (err) {
-	case EFAULT:
-		return "no guest RAM there";
-	case EACCES:
-		return "the memory is read-only";
-	case EHWPOISON:
-		return "the page is poisoned";
-	case EINVAL:
-		return "the VM belongs to another process than the one given";
-	case EPERM:
-		return "the VM's process is exiting";
-	case ENOTRECOVERABLE:
-		return "the kernel's ftrace has shut itself down, see dmesg; reboot";
-	case EAGAIN:
-		return "the host keeps changing the range; try again";
-	}
-	return strerror(err);
+	int err = kvm_tdp_get_info(tdp, info);
+
+	if (err)
+		die("reading the metadata: %s", strerror(-err));
 }
 
-void tdp_get_info(int tdp_fd, struct kvm_tdp_info *info)
+void tdp_get_stats(int tdp, struct kvm_tdp_stats *stats)
 {
-	*info = (struct kvm_tdp_info){ .size = sizeof(*info) };
-	if (ioctl(tdp_fd, KVM_TDP_GET_INFO, info))
-		die("reading the metadata: %s", strerror(errno));
+	int err = kvm_tdp_get_stats(tdp, stats);
+
+	if (err)
+		die("reading the counters: %s", strerror(-err));
 }
 
-void tdp_get_stats(int tdp_fd, struct kvm_tdp_stats *stats)
+void tdp_for_each_slot(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
 {
-	*stats = (struct kvm_tdp_stats){ .size = sizeof(*stats) };
-	if (ioctl(tdp_fd, KVM_TDP_GET_STATS, stats))
-		die("reading the counters: %s", strerror(errno));
+	int err = kvm_tdp_for_each_slot(tdp, gpa, fn, data);
+
+	if (err)
+		die("reading the memory slots: %s", strerror(-err));
 }
 
-uint64_t tdp_read_map(int tdp_fd, uint64_t gpa, uint64_t length, run_fn fn,
+int tdp_get_importers(int tdp, struct kvm_tdp_importer *importers, unsigned int nr)
+{
+	int got = kvm_tdp_get_importers(tdp, importers, nr);
+
+	if (got < 0)
+		die("reading the importers: %s", strerror(-got));
+	return got;
+}
+
+struct ram_walk {
+	struct ram *ram;
+	uint64_t gpa, end;
+	uint32_t without;
+};
+
+static int add_slot(const struct kvm_tdp_slot *slot, void *data)
+{
+	struct ram_walk *walk = data;
+
+	if (!(slot->flags & walk->without) &&
+	    !ram_add(walk->ram, slot, walk->gpa, walk->end))
+		die("%s", strerror(ENOMEM));
+	return slot->gpa >= walk->end;
+}
+
+void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
+		  struct ram *ram)
+{
+	struct ram_walk walk = {
+		.ram = ram,
+		.gpa = range->gpa,
+		.end = range->has_length ? range->gpa + range->length : GPA_END,
+		.without = without | KVM_TDP_SLOT_NOT_MAPPED,
+	};
+	int err;
+
+	*ram = (struct ram){ 0 };
+	err = kvm_tdp_for_each_slot(tdp, range->gpa & -4096ULL, add_slot, &walk);
+	if (err < 0)
+		die("reading the memory slots: %s", strerror(-err));
+	if (!ram->nr)
+		die("the guest has no RAM there");
+}
+
+void tdp_for_each_run(int tdp, const struct range_opts *range, kvm_tdp_run_fn *fn,
 		      void *data)
 {
-	struct kvm_tdp_run runs[RUNS_AT_ONCE], held = { 0 };
-	struct kvm_tdp_map map = {
-		.size = sizeof(map),
-		.gpa = gpa,
-		.length = length,
-		.runs = (uintptr_t)runs,
-	};
-	uint64_t mapped = 0;
-	unsigned int i;
+	int err = kvm_tdp_for_each_run(tdp, range->gpa, range->length, fn, data);
 
-	do {
-		map.nr_runs = RUNS_AT_ONCE;
-		if (ioctl(tdp_fd, KVM_TDP_READ_MAP, &map))
-			die("reading the map at 0x%llx: %s",
-			    (unsigned long long)map.gpa, strerror(errno));
-
-		/* A run may have been cut by the end of the array. */
-		for (i = 0; i < map.nr_runs; i++) {
-			mapped += runs[i].length;
-			if (held.length && run_join(&held, &runs[i]))
-				continue;
-			if (held.length)
-				fn(&held, data);
-			held = runs[i];
-		}
-	} while (map.length);
-
-	if (held.length)
-		fn(&held, data);
-	return mapped;
+	if (err)
+		die("reading the map: %s", strerror(-err));
 }
 
-void tdp_verify(int tdp_fd, uint64_t gpa, uint64_t length,
+void tdp_verify(int tdp, const struct range_opts *range,
 		struct kvm_tdp_verify *verify)
 {
-	*verify = (struct kvm_tdp_verify){
-		.size = sizeof(*verify), .gpa = gpa, .length = length,
-	};
-	do {
-		if (ioctl(tdp_fd, KVM_TDP_VERIFY, verify))
-			die("verifying at 0x%llx: %s",
-			    (unsigned long long)verify->gpa, errno == EPERM ?
-			    "no permission (takes CAP_SYS_ADMIN), or the VM's process is exiting" :
-			    strerror(errno));
-	} while (verify->length);
+	int err = kvm_tdp_verify_range(tdp, range->gpa, range->length, verify);
+
+	if (err)
+		die("verifying at 0x%llx: %s",
+		    (unsigned long long)verify->gpa, err == -EPERM ?
+		    "no permission (takes CAP_SYS_ADMIN), or the VM's process is exiting" :
+		    strerror(-err));
 }
 
-int tdp_prefault(int tdp_fd, uint64_t *gpa, uint64_t *length,
-		 unsigned int access)
+int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
-	struct kvm_tdp_prefault prefault = {
-		.size = sizeof(prefault),
-		.gpa = *gpa,
-		.length = *length,
-		.access = access,
-	};
-	int tries = PREFAULT_TRIES;
-	int err = 0;
+	uint64_t before;
+	int tries = 0, err;
 
-	while (prefault.length) {
-		if (!ioctl(tdp_fd, KVM_TDP_PREFAULT, &prefault)) {
-			tries = PREFAULT_TRIES;
-			continue;
-		}
-		if (errno != EAGAIN || !--tries) {
-			err = -errno;
-			break;
-		}
+	for (;;) {
+		before = *length;
+		err = kvm_tdp_map_range(tdp, gpa, length, access);
+		if (*length != before)
+			tries = 0;
+		if (err != -EAGAIN || ++tries == PREFAULT_TRIES)
+			return err;
 		nanosleep(&pause, NULL);
 	}
+}
 
-	*gpa = prefault.gpa;
-	*length = prefault.length;
-	return err;
+static void die_dma(int err)
+{
+	if (err == ENXIO)
+		die("/dev/kvm_tdp_dma: no such device; load the module: modprobe kvm_tdp_dma");
+	if (err == EACCES || err == EPERM)
+		die("/dev/kvm_tdp_dma: no permission; run as root");
+	die("/dev/kvm_tdp_dma: %s", strerror(err));
+}
+
+int tdp_open_dma(int tdp)
+{
+	int dma = kvm_tdp_dma_open(), err;
+
+	if (dma < 0)
+		die_dma(-dma);
+	err = kvm_tdp_dma_attach(dma, tdp);
+	if (err)
+		die("attaching a DMA engine: %s", strerror(-err));
+	return dma;
+}
+
+void tdp_get_dma_stats(int dma, struct kvm_tdp_dma_stats *stats)
+{
+	int err = kvm_tdp_dma_get_stats(dma, stats);
+
+	if (err)
+		die("reading the engine's counters: %s", strerror(-err));
 }

@@ -94,20 +94,6 @@ const char *access_format(unsigned int access, char text[ACCESS_TEXT])
 	return text;
 }
 
-bool run_join(struct kvm_tdp_run *run, const struct kvm_tdp_run *next)
-{
-	if (run->gpa + run->length != next->gpa ||
-	    run->access != next->access || run->level != next->level)
-		return false;
-	if (run->hpa || next->hpa) {
-		if (run->hpa + run->length != next->hpa)
-			return false;
-	}
-
-	run->length += next->length;
-	return true;
-}
-
 int run_format_raw(const struct kvm_tdp_run *run, char text[RUN_TEXT])
 {
 	char access[ACCESS_TEXT];

@@ -26,12 +26,6 @@ const char *format_name(unsigned int type);
 #define ACCESS_TEXT	4
 const char *access_format(unsigned int access, char text[ACCESS_TEXT]);
 
-/*
- * Append @next to @run if the two are one: same kind, adjacent in GPA space
- * and, where host addresses are shown, there too.
- */
-bool run_join(struct kvm_tdp_run *run, const struct kvm_tdp_run *next);
-
 /* One line for scripts: gpa, length, level, access, hpa; tab-separated. */
 #define RUN_TEXT	96
 int run_format_raw(const struct kvm_tdp_run *run, char text[RUN_TEXT]);

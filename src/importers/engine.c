@@ -52,7 +52,6 @@
 #include <linux/uaccess.h>
 
 #include "kvm_tdp_dma.h"
-#include "pid_mm.h"
 
 /*
  * How often to ask for a page that is gone again by the time we look.  The
@@ -145,8 +144,7 @@ static int engine_fault(struct dma_engine *engine,
 	};
 	int ret;
 
-	ret = tdp_fd->ops->fault(tdp_fd, engine->mm, access->gpa >> PAGE_SHIFT,
-				 type);
+	ret = tdp_fd->ops->fault(tdp_fd, NULL, access->gpa >> PAGE_SHIFT, type);
 
 	raw_spin_lock(&engine->lock);
 	engine->stats.faults++;
@@ -418,10 +416,9 @@ static void engine_invalidate(void *data, unsigned long start,
 	raw_spin_unlock(&engine->lock);
 }
 
-static int engine_attach_locked(struct dma_engine *engine, int fd, pid_t pid)
+static int engine_attach_locked(struct dma_engine *engine, int fd)
 {
 	struct kvm_tdp_fd *tdp_fd;
-	struct mm_struct *mm;
 	int ret;
 
 	lockdep_assert_held_write(&engine->sem);
@@ -433,41 +430,32 @@ static int engine_attach_locked(struct dma_engine *engine, int fd, pid_t pid)
 	if (IS_ERR(tdp_fd))
 		return PTR_ERR(tdp_fd);
 
-	mm = ktdp_grab_mm_of_pid(pid);
-	if (IS_ERR(mm)) {
-		ret = PTR_ERR(mm);
-		goto err_put_tdp_fd;
-	}
-
 	ret = kvm_tdp_table_init(&engine->table, tdp_fd->ops->get_metadata(tdp_fd));
 	if (ret)
-		goto err_drop_mm;
+		goto err_put_tdp_fd;
 
 	/* before the first look at the table, or a change of it may be missed */
 	ret = tdp_fd->ops->register_importer(tdp_fd, &engine->importer_ops,
 					     engine);
 	if (ret)
-		goto err_drop_mm;
+		goto err_put_tdp_fd;
 
-	engine->mm = mm;
 	engine->tdp_fd = tdp_fd;
 	return 0;
 
-err_drop_mm:
-	mmdrop(mm);
 err_put_tdp_fd:
 	kvm_tdp_fd_put(tdp_fd);
 	return ret;
 }
 
-int dma_engine_attach(struct dma_engine *engine, int fd, pid_t pid)
+int dma_engine_attach(struct dma_engine *engine, int fd)
 {
 	int ret;
 
 	ret = down_write_killable(&engine->sem);
 	if (ret)
 		return ret;
-	ret = engine_attach_locked(engine, fd, pid);
+	ret = engine_attach_locked(engine, fd);
 	up_write(&engine->sem);
 	return ret;
 }
@@ -488,8 +476,6 @@ static void engine_detach_locked(struct dma_engine *engine)
 
 	engine->tdp_fd = NULL;
 	kvm_tdp_fd_put(tdp_fd);
-	mmdrop(engine->mm);
-	engine->mm = NULL;
 }
 
 int dma_engine_detach(struct dma_engine *engine)
@@ -524,6 +510,7 @@ void dma_engine_init(struct dma_engine *engine)
 	init_rwsem(&engine->sem);
 	raw_spin_lock_init(&engine->lock);
 	engine->importer_ops.invalidate = engine_invalidate;
+	engine->importer_ops.name = KBUILD_MODNAME;
 
 	/* tell lockdep before it happens: reclaim invalidates */
 	fs_reclaim_acquire(GFP_KERNEL);

@@ -43,8 +43,6 @@ void dma_iotlb_clear(struct dma_iotlb *iotlb);
  * struct dma_engine - one open file of /dev/kvm_tdp_dma
  * @sem: held for write by attach and detach, for read by transfers
  * @tdp_fd: the TDP fd attached to, or NULL; protected by @sem
- * @mm: the VM's mm, to name it to fault; holds mm_count, not mm_users, so that
- *	the VMM's memory goes away when the VMM does; protected by @sem
  * @table: protected by @sem
  * @importer_ops: per engine, as the exporter tells the importers of one TDP fd
  *	apart by the address of their ops; constant
@@ -55,7 +53,6 @@ void dma_iotlb_clear(struct dma_iotlb *iotlb);
 struct dma_engine {
 	struct rw_semaphore sem;
 	struct kvm_tdp_fd *tdp_fd;
-	struct mm_struct *mm;
 	struct kvm_tdp_table table;
 	struct kvm_tdp_importer_ops importer_ops;
 
@@ -66,7 +63,7 @@ struct dma_engine {
 
 void dma_engine_init(struct dma_engine *engine);
 void dma_engine_exit(struct dma_engine *engine);
-int dma_engine_attach(struct dma_engine *engine, int tdp_fd, pid_t pid);
+int dma_engine_attach(struct dma_engine *engine, int tdp_fd);
 int dma_engine_detach(struct dma_engine *engine);
 int dma_engine_rw(struct dma_engine *engine, struct kvm_tdp_dma_rw *rw,
 		  bool write);

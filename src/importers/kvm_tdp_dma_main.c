@@ -22,26 +22,24 @@
  *
  * 1. Take the TDP fd that user space passes by number: kvm_tdp_fd_get().  It
  *    answers with an ERR_PTR, never with NULL, and 0 is a valid number.
- * 2. Take a reference on the VM's mm (mmgrab(), not mmget(): the VMM must be
- *    able to exit).  It only names the VM to fault().
- * 3. Read the metadata, its type before all else, and refuse a table that the
+ * 2. Read the metadata, its type before all else, and refuse a table that the
  *    device cannot walk: format, levels, size of leaves, reserved bits.
- * 4. Register the importer, with an ops struct of its own for each user of the
+ * 3. Register the importer, with an ops struct of its own for each user of the
  *    table: ops registered twice on one TDP fd are -EBUSY.  Only then let the
  *    device read the table; it may cache what it finds.
- * 5. On a miss, or if an access is not granted, call fault() from a context
+ * 4. On a miss, or if an access is not granted, call fault() from a context
  *    that may sleep and then let the device look again.  Success means that
  *    the page was mapped at some instant: bound the number of turns.
- * 6. In invalidate(), void every cached translation of the range, the larger
+ * 5. In invalidate(), void every cached translation of the range, the larger
  *    leaves that overlap it and the paging-structure caches included, and wait
  *    for every access in flight through one.  Do not sleep, do not allocate,
  *    use raw spinlocks only.
- * 7. To stop: quiesce the device, then unregister_importer(), which waits for
+ * 6. To stop: quiesce the device, then unregister_importer(), which waits for
  *    running callbacks; then void all that is cached.
- * 8. Last, kvm_tdp_fd_put() and mmdrop().
+ * 7. Last, kvm_tdp_fd_put().
  *
- * Steps 1 to 4 are engine_attach_locked(), 5 is engine_access(), 6 is
- * engine_invalidate(), 7 and 8 are engine_detach_locked().
+ * Steps 1 to 3 are engine_attach_locked(), 4 is engine_access(), 5 is
+ * engine_invalidate(), 6 and 7 are engine_detach_locked().
  */
 
 static int ioctl_attach(struct ktdp_ioctl_call *call)
@@ -50,7 +48,7 @@ static int ioctl_attach(struct ktdp_ioctl_call *call)
 
 	if (attach->flags)
 		return -EINVAL;
-	return dma_engine_attach(call->data, attach->tdp_fd, attach->pid);
+	return dma_engine_attach(call->data, attach->tdp_fd);
 }
 
 static int ioctl_detach(struct ktdp_ioctl_call *call)

@@ -15,7 +15,7 @@
  *  B over putting a transfer into @ranges, before any of its pages is looked at
  *    (LIST_BEFORE_MAP);
  *  F over looking whether it was marked since, and calling it in flight if not
- *    (CHECK_IN_HOLD);
+ *    (CHECK_IN_HOLD); the hold of B does, if all pages have their bits (SEEN_IN_HOLD);
  *  D over taking it out of @ranges, and looking whether it was marked.
  *
  * Nothing else maps, unmaps or marks.  An invalidate does U for all that it covers
@@ -193,11 +193,33 @@ static void follow_invalidate(void *data, unsigned long start, unsigned long siz
 	spin_unlock_irqrestore(&iommu->lock, flags);
 }
 
+/* The first page from @at on, below @end, that is not mapped with @access; or @end. */
+static unsigned int window_lacks(const struct window *window, unsigned int at,
+				 unsigned int end, u8 access)
+{
+	return find_next_zero_bit(access & KVM_TDP_ACCESS_WRITE ? window->writable :
+								  window->mapped,
+				  end, at);
+}
+
+/* The pages of [gpa, last] that are in the window of @gpa: [at, end). */
+static unsigned int window_end(u64 gpa, u64 last)
+{
+	u64 base = gpa & ~(WINDOW_SIZE - 1);
+
+	return min_t(u64, (last - base) / SZ_4K + 1, WINDOW_PAGES);
+}
+
+static unsigned int window_at(u64 gpa)
+{
+	return (gpa & (WINDOW_SIZE - 1)) / SZ_4K;
+}
+
 /* Return: 0; -ENXIO not in the table with this access; -ENOMEM; -EIO. */
 static int window_map_page(struct kvm_tdp_iommu *iommu, struct window *window, u64 gpa,
 			   u8 access)
 {
-	unsigned int at = (gpa & (WINDOW_SIZE - 1)) / SZ_4K, nr = 1;
+	unsigned int at = window_at(gpa), nr = 1;
 	u64 base = gpa & ~(WINDOW_SIZE - 1);
 	int prot = IOMMU_READ | IOMMU_CACHE;
 	struct kvm_tdp_leaf leaf;
@@ -249,17 +271,15 @@ static int window_map_page(struct kvm_tdp_iommu *iommu, struct window *window, u
 static int window_map(struct kvm_tdp_iommu *iommu, struct window *window, u64 *gpa, u64 last,
 		      u8 access)
 {
-	const unsigned long *have = access & KVM_TDP_ACCESS_WRITE ? window->writable :
-								    window->mapped;
+	unsigned int at = window_at(*gpa), end = window_end(*gpa, last);
 	u64 base = *gpa & ~(WINDOW_SIZE - 1);
-	unsigned int at = (*gpa - base) / SZ_4K, left = HOLD_ENTRIES;
-	unsigned int end = min_t(u64, (last - base) / SZ_4K + 1, WINDOW_PAGES);
+	unsigned int left = HOLD_ENTRIES;
 	unsigned long flags;
 	int ret = 0;
 
 	spin_lock_irqsave(&iommu->lock, flags);
 	for (;;) {
-		at = find_next_zero_bit(have, end, at);
+		at = window_lacks(window, at, end, access);
 		if (at >= end || !left--)
 			break;
 		ret = iommu->following ?
@@ -377,7 +397,40 @@ static int io_check(const struct kvm_tdp_iommu *iommu, const struct kvm_tdp_io *
 	return 0;
 }
 
-static void io_insert(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+/* Is all of it mapped?  Not of one that is in more windows than a hold looks at. */
+static bool io_is_mapped(struct kvm_tdp_iommu *iommu, const struct kvm_tdp_io *io)
+{
+	unsigned int i, end, left = HOLD_ENTRIES;
+	const struct window *window;
+	u64 gpa, last;
+
+	lockdep_assert_held(&iommu->lock);
+	for (i = 0; i < io->nr_ranges; i++) {
+		last = range_last(&io->ranges[i]);
+		for (gpa = range_first(&io->ranges[i]); gpa <= last;
+		     gpa = (gpa | (WINDOW_SIZE - 1)) + 1) {
+			window = left-- ? xa_load(&iommu->windows, gpa >> WINDOW_SHIFT) : NULL;
+			end = window_end(gpa, last);
+			if (!window ||
+			    window_lacks(window, window_at(gpa), end, io_access(io)) < end)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Unless something of it was taken out since it was put into @ranges, it is in flight. */
+static void io_fly(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
+{
+	lockdep_assert_held(&iommu->lock);
+	io->in_flight = !io->is_hit;
+	iommu->info.begun += io->in_flight;
+	iommu->info.in_flight += io->in_flight;
+	io->is_hit = false;
+}
+
+/* Return: whether it is in flight, for all of it is mapped. */
+static bool io_insert(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 {
 	unsigned long flags;
 	unsigned int i;
@@ -389,7 +442,10 @@ static void io_insert(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 		io->ranges[i].io = io;
 		ranges_insert(&io->ranges[i], &iommu->ranges);
 	}
+	if (io_is_mapped(iommu, io))
+		io_fly(iommu, io);
 	spin_unlock_irqrestore(&iommu->lock, flags);
+	return io->in_flight;
 }
 
 /* Return: whether it was hit. */
@@ -409,22 +465,9 @@ static bool io_remove(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 	return is_hit;
 }
 
-/* Return: whether it is in flight: nothing of it was taken out since it was mapped. */
-static bool io_fly(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
-{
-	unsigned long flags;
-
-	spin_lock_irqsave(&iommu->lock, flags);
-	io->in_flight = !io->is_hit;
-	iommu->info.begun += io->in_flight;
-	iommu->info.in_flight += io->in_flight;
-	io->is_hit = false;
-	spin_unlock_irqrestore(&iommu->lock, flags);
-	return io->in_flight;
-}
-
 static int io_map(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 {
+	unsigned long flags;
 	unsigned int i, tries;
 	int ret;
 
@@ -434,7 +477,10 @@ static int io_map(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 			if (ret)
 				return ret;
 		}
-		if (io_fly(iommu, io))
+		spin_lock_irqsave(&iommu->lock, flags);
+		io_fly(iommu, io);
+		spin_unlock_irqrestore(&iommu->lock, flags);
+		if (io->in_flight)
 			return 0;
 		if (fatal_signal_pending(current))
 			return -EINTR;
@@ -451,8 +497,7 @@ int kvm_tdp_iommu_begin(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io)
 	if (ret)
 		return ret;
 	ret = iommu->tdp_fd ? io_check(iommu, io) : -ENOTCONN;
-	if (!ret) {
-		io_insert(iommu, io);
+	if (!ret && !io_insert(iommu, io)) {
 		ret = io_map(iommu, io);
 		if (ret)
 			io_remove(iommu, io);

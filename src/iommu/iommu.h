@@ -84,6 +84,7 @@ struct ktdp_group {
  * @mm: the VM's, to name it to fault; holds mm_count only; by @sem
  * @table: by @sem
  * @importer_ops: constant
+ * @name: as importers are seen, with that of @kobj; constant
  * @windows: struct window by gpa >> WINDOW_SHIFT; they stay to the end, as the IOMMU's
  *	tables do
  * @lock: held over every look at the table and what is done with it; not raw, for the
@@ -110,6 +111,7 @@ struct kvm_tdp_iommu {
 	struct mm_struct *mm;
 	struct kvm_tdp_table table;
 	struct kvm_tdp_importer_ops importer_ops;
+	char name[32];
 	struct xarray windows;
 
 	spinlock_t lock;	/* as said above */

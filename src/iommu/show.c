@@ -101,8 +101,11 @@ static struct kobj_type space_type = {
 /* From here on ktdp_unshow() frees @iommu, whether it succeeds or not. */
 int ktdp_show(struct kvm_tdp_iommu *iommu)
 {
-	return kobject_init_and_add(&iommu->kobj, &space_type, spaces, "%d",
-				    atomic_inc_return(&nr_spaces));
+	int nr = atomic_inc_return(&nr_spaces);
+
+	snprintf(iommu->name, sizeof(iommu->name), KBUILD_MODNAME "/%d", nr);
+	iommu->importer_ops.name = iommu->name;
+	return kobject_init_and_add(&iommu->kobj, &space_type, spaces, "%d", nr);
 }
 
 /* Waits for those who read. */

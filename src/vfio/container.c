@@ -8,13 +8,15 @@
 #include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/uaccess.h>
 
 #include "compat/iommu.h"
 #include "compat/vfio.h"
 #include "compat/workqueue.h"
 #include "container.h"
-#include "pid_mm.h"
 
 static bool allow_unsafe_interrupts;
 module_param(allow_unsafe_interrupts, bool, 0644);
@@ -149,6 +151,35 @@ out_put:
 	return ret;
 }
 
+/*
+ * The mm of a process, for mmdrop(); 0: of the caller.  It only names a VM to fault():
+ * a reference on mm_count keeps the name from being reused, and lets the VMM's memory
+ * go when the VMM exits.
+ */
+static struct mm_struct *grab_mm_of_pid(pid_t nr)
+{
+	struct task_struct *task;
+	struct mm_struct *mm;
+	struct pid *pid;
+
+	if (!nr) {
+		mmgrab(current->mm);
+		return current->mm;
+	}
+	pid = find_get_pid(nr);
+	task = get_pid_task(pid, PIDTYPE_PID);
+	put_pid(pid);
+	if (!task)
+		return ERR_PTR(-ESRCH);
+	mm = get_task_mm(task);
+	put_task_struct(task);
+	if (!mm)
+		return ERR_PTR(-ESRCH);
+	mmgrab(mm);
+	mmput(mm);
+	return mm;
+}
+
 int container_attach(struct container *container, const struct kvm_tdp_vfio_attach *arg)
 {
 	struct eventfd_ctx *eventfd = NULL;
@@ -157,7 +188,7 @@ int container_attach(struct container *container, const struct kvm_tdp_vfio_atta
 
 	if (arg->pid && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	mm = ktdp_grab_mm_of_pid(arg->pid);
+	mm = grab_mm_of_pid(arg->pid);
 	if (IS_ERR(mm))
 		return PTR_ERR(mm);
 	if (arg->eventfd != -1)
@@ -183,46 +214,48 @@ static void io_hit(struct kvm_tdp_io *io)
 	queue_work(system_dfl_wq, &container_of(io, struct container_io, io)->container->hit_work);
 }
 
-/* Return: one that is IO_BUSY from here on, or NULL. */
-static struct container_io *io_get(struct container *container)
+/* Take some, IO_BUSY from here on.  Return: how many. */
+static u32 ios_get(struct container *container, struct container_io **ios, u32 wanted)
 {
-	struct container_io *io = NULL;
+	u32 nr;
 
 	spin_lock_irq(&container->lock);
-	if (container->first_free < KVM_TDP_VFIO_MAX_IOS) {
-		io = &container->ios[container->first_free];
-		io->state = IO_BUSY;
-		container->first_free = io->next_free;
+	for (nr = 0; nr < wanted && container->first_free < KVM_TDP_VFIO_MAX_IOS; nr++) {
+		ios[nr] = &container->ios[container->first_free];
+		ios[nr]->state = IO_BUSY;
+		container->first_free = ios[nr]->next_free;
 	}
 	spin_unlock_irq(&container->lock);
-	return io;
+	return nr;
 }
 
-/* Likewise, of those that are IO_IN_FLIGHT. */
-static struct container_io *io_find(struct container *container, u32 id)
+/* Likewise those of @args, as long as they are IO_IN_FLIGHT. */
+static u32 ios_find(struct container *container, struct container_io **ios,
+		    const struct kvm_tdp_vfio_io *args, u32 wanted)
 {
-	struct container_io *io = NULL;
+	u32 nr;
 
-	if (id >= KVM_TDP_VFIO_MAX_IOS)
-		return NULL;
 	spin_lock_irq(&container->lock);
-	if (container->ios[id].state == IO_IN_FLIGHT) {
-		io = &container->ios[id];
-		io->state = IO_BUSY;
+	for (nr = 0; nr < wanted && args[nr].id < KVM_TDP_VFIO_MAX_IOS; nr++) {
+		ios[nr] = &container->ios[args[nr].id];
+		if (ios[nr]->state != IO_IN_FLIGHT)
+			break;
+		ios[nr]->state = IO_BUSY;
 	}
 	spin_unlock_irq(&container->lock);
-	return io;
+	return nr;
 }
 
-static void io_set(struct container_io *io, enum io_state state)
+static void ios_set(struct container *container, struct container_io **ios, u32 nr,
+		    enum io_state state)
 {
-	struct container *container = io->container;
-
 	spin_lock_irq(&container->lock);
-	io->state = state;
-	if (state == IO_FREE) {
-		io->next_free = container->first_free;
-		container->first_free = io - container->ios;
+	for (; nr--; ios++) {
+		(*ios)->state = state;
+		if (state == IO_FREE) {
+			(*ios)->next_free = container->first_free;
+			container->first_free = *ios - container->ios;
+		}
 	}
 	spin_unlock_irq(&container->lock);
 }
@@ -244,68 +277,56 @@ static int io_direction(u32 flags, enum dma_data_direction *direction)
 	}
 }
 
-/* One that is begun, and IO_BUSY until the caller knows its id; or ERR_PTR. */
-static struct container_io *io_begin(struct container *container,
-				     struct kvm_tdp_vfio_io *arg)
+static int io_begin(struct container *container, struct container_io *io,
+		    struct kvm_tdp_vfio_io *arg)
 {
-	enum dma_data_direction direction;
-	struct container_io *io;
 	int ret;
 
 	/* So that one that was hit can be begun again as it is. */
 	arg->flags &= ~KVM_TDP_VFIO_HIT;
-	ret = io_direction(arg->flags, &direction);
-	if (ret)
-		return ERR_PTR(ret);
-	io = io_get(container);
-	if (!io)
-		return ERR_PTR(-ENOSPC);
+	arg->id = io - container->ios;
 	io->range.gpa = arg->gpa;
 	io->range.length = arg->length;
-	io->io = (struct kvm_tdp_io){
-		.ranges = &io->range,
-		.nr_ranges = 1,
-		.direction = direction,
-		.hit = io_hit,
-	};
-	ret = kvm_tdp_iommu_begin(container->iommu, &io->io);
-	if (ret) {
-		io_set(io, IO_FREE);
-		return ERR_PTR(ret);
-	}
-	arg->id = io - container->ios;
-	return io;
+	io->io.ranges = &io->range;
+	io->io.nr_ranges = 1;
+	io->io.hit = io_hit;
+	ret = io_direction(arg->flags, &io->io.direction);
+	return ret ?: kvm_tdp_iommu_begin(container->iommu, &io->io);
 }
 
-/* As many as go in one copy; @nr: how many have begun. */
+/*
+ * As many as go in one copy; @nr: how many have begun.  They are IO_BUSY until the caller
+ * knows their ids.
+ */
 static int begin_batch(struct container *container, struct kvm_tdp_vfio_io __user *user,
 		       u32 *nr)
 {
-	struct container_io *begun[BATCH];
-	struct kvm_tdp_vfio_io ios[BATCH];
-	u32 wanted = *nr, i;
+	struct container_io *ios[BATCH];
+	struct kvm_tdp_vfio_io args[BATCH];
+	u32 wanted = *nr, got, i;
 	int ret = 0;
 
 	*nr = 0;
-	if (copy_from_user(ios, user, wanted * sizeof(*ios)))
+	if (copy_from_user(args, user, wanted * sizeof(*args)))
 		return -EFAULT;
-	for (i = 0; i < wanted; i++) {
-		begun[i] = io_begin(container, &ios[i]);
-		if (IS_ERR(begun[i])) {
-			ret = PTR_ERR(begun[i]);
+	got = ios_get(container, ios, wanted);
+	for (i = 0; i < got; i++) {
+		ret = io_begin(container, ios[i], &args[i]);
+		if (ret)
 			break;
-		}
 	}
-	if (!copy_to_user(user, ios, i * sizeof(*ios))) {
+	if (i < got)
+		ios_set(container, ios + i, got - i, IO_FREE);
+	else if (got < wanted)
+		ret = -ENOSPC;
+	if (!copy_to_user(user, args, i * sizeof(*args))) {
 		*nr = i;
-		while (i--)
-			io_set(begun[i], IO_IN_FLIGHT);
+		ios_set(container, ios, i, IO_IN_FLIGHT);
 		return ret;
 	}
-	while (i--) {
-		kvm_tdp_iommu_done(container->iommu, &begun[i]->io);
-		io_set(begun[i], IO_FREE);
-	}
+	for (got = 0; got < i; got++)
+		kvm_tdp_iommu_done(container->iommu, &ios[got]->io);
+	ios_set(container, ios, i, IO_FREE);
 	return -EFAULT;
 }
 
@@ -313,26 +334,24 @@ static int begin_batch(struct container *container, struct kvm_tdp_vfio_io __use
 static int done_batch(struct container *container, struct kvm_tdp_vfio_io __user *user,
 		      u32 *nr)
 {
-	struct kvm_tdp_vfio_io ios[BATCH];
-	struct container_io *io;
-	u32 wanted = *nr, i;
+	struct container_io *ios[BATCH];
+	struct kvm_tdp_vfio_io args[BATCH];
+	u32 wanted = *nr, found, i;
 
 	*nr = 0;
-	if (copy_from_user(ios, user, wanted * sizeof(*ios)))
+	if (copy_from_user(args, user, wanted * sizeof(*args)))
 		return -EFAULT;
-	for (i = 0; i < wanted; i++) {
-		io = io_find(container, ios[i].id);
-		if (!io)
-			break;
-		ios[i].flags &= ~KVM_TDP_VFIO_HIT;
-		if (kvm_tdp_iommu_done(container->iommu, &io->io))
-			ios[i].flags |= KVM_TDP_VFIO_HIT;
-		io_set(io, IO_FREE);
+	found = ios_find(container, ios, args, wanted);
+	for (i = 0; i < found; i++) {
+		args[i].flags &= ~KVM_TDP_VFIO_HIT;
+		if (kvm_tdp_iommu_done(container->iommu, &ios[i]->io))
+			args[i].flags |= KVM_TDP_VFIO_HIT;
 	}
-	*nr = i;
-	if (copy_to_user(user, ios, i * sizeof(*ios)))
+	ios_set(container, ios, found, IO_FREE);
+	*nr = found;
+	if (copy_to_user(user, args, found * sizeof(*args)))
 		return -EFAULT;
-	return i < wanted ? -ENOENT : 0;
+	return found < wanted ? -ENOENT : 0;
 }
 
 static int all_batches(struct container *container, struct kvm_tdp_vfio_ios *arg, bool begin)

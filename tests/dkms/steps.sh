@@ -5,15 +5,20 @@
 
 mok=/var/lib/dkms/mok.pub
 
-# As README has it; $tree/debs says where they are.
-build_packages() { in_src make -s deb >"$tree/debs"; }
+# As README has it; $tree/debs says where they are. Those of the library are with them.
+build_packages() {
+	local dir
+	in_src make -s deb >"$tree/debs"
+	dir=$(dirname "$(head -n 1 "$tree/debs")")
+	(cd "$tree" && ls ."$dir"/libkvm-tdp{0,-dev}_*.deb | sed 's/^\.//') >"$tree/lib-debs"
+}
 # shellcheck disable=SC2046 # paths
-install_packages() { in_apt install $(<"$tree/debs"); }
+install_packages() { in_apt install $(<"$tree/debs") $(<"$tree/lib-debs"); }
 
 packages_build() {
 	check "the packages are built" build_packages
 	check "lintian has nothing to say" \
-		in_tree xargs -a /debs lintian --allow-root --fail-on error,warning
+		in_tree sh -c "cat /debs /lib-debs | xargs lintian --allow-root --fail-on error,warning"
 }
 
 has_files() {
@@ -40,12 +45,19 @@ signed_with() {
 build_importer() {
 	local installed=/var/lib/dkms/kvm_tdp/kernel-$1-x86_64
 	rm -rf "$tree/importer"
-	cp -r "$tree/src/tests/dkms/importer" "$tree/"
-	in_tree make -C "/lib/modules/$1/build" M=/importer KTDP=/usr/src/kvm_tdp-"$2" \
+	cp -r "$tree/src/examples/importer" "$tree/"
+	in_tree make -C "/lib/modules/$1/build" M=/importer \
 		KBUILD_EXTRA_SYMBOLS="$installed/module/Module.symvers"
-	is "$(in_tree modinfo -F depends /importer/outside.ko)" kvm_tdp
-	in_tree cc -static -Wall -Werror -I/usr/src/kvm_tdp-"$2"/include/uapi \
-		-o /importer/give /importer/give.c
+	is "$(in_tree modinfo -F depends /importer/ktdp_peek.ko)" kvm_tdp
+	in_tree cc -Wall -Werror -o /importer/peek /importer/main.c -lkvm_tdp
+}
+
+# By its own dkms.conf.
+dkms_builds_importer() {
+	cp -r "$tree/src/examples/importer" "$tree/usr/src/ktdp_peek-1.0"
+	in_tree dkms build ktdp_peek/1.0 -k "$1"
+	in_tree dkms remove ktdp_peek/1.0 --all
+	rm -rf "$tree/usr/src/ktdp_peek-1.0"
 }
 
 packages_install() {
@@ -53,7 +65,8 @@ packages_install() {
 	check "the modules are there" has_modules "$old" "$version"
 	check "they are signed with the key of DKMS" signed_with $mok "$old"
 	check "what else belongs to the packages is there" has_files
-	check "an importer is built with what is installed" build_importer "$old" "$version"
+	check "an importer is built with what is installed" build_importer "$old"
+	check "DKMS builds it after the modules" dkms_builds_importer "$old"
 	check_error "make dkms-install leaves the package's files alone" \
 		"apt remove kvm-tdp-dkms" in_src make dkms-install
 }
@@ -86,7 +99,7 @@ make_image() {
 	cp "$tree/boot/vmlinuz-$new" "$tree/vm/vmlinuz" ||
 		cp "$tree/usr$modules/vmlinuz" "$tree/vm/vmlinuz"
 	ln -s "../usr/src/linux-headers-$new" "$tree/vm/build"
-	in_src make -s -C tests/vm O=/vm/tests /vm/tests/test_guest
+	in_src make -s -C tests/vm O=/vm/tests /vm/tests/test_guest /vm/tests/test_example
 	in_src make -s -C tests/heart O=/vm/heart
 	in_src scripts/mkinitramfs -o /vm/initramfs -k /vm -i tests/vm/init \
 		-f scripts/kernel-log-bad:etc/kernel-log-bad \
@@ -94,15 +107,15 @@ make_image() {
 		-f /vm/srcversion:etc/srcversion -f tests/dkms/in-vm:tests/in-vm \
 		-f "/vm/kvm_tdp.ko:$modules/kvm_tdp.ko" \
 		-f "/vm/kvm_tdp_dma.ko:$modules/kvm_tdp_dma.ko" \
-		-m kvm-amd -m kvm_tdp -m kvm_tdp_dma -m /importer/outside.ko \
+		-m kvm-amd -m kvm_tdp -m kvm_tdp_dma -m /importer/ktdp_peek.ko \
 		-b /usr/bin/kvm-tdp -b /vm/tests/test_guest:tests/test_guest -b /vm/heart/heart \
-		-b /importer/give:tests/give
+		-b /vm/tests/test_example:tests/test_example
 }
 
 # Its own tests are too many to be told here.
 boot() {
 	scripts/vm-test --kernel "$tree/vm" --initrd "$tree/vm/initramfs" --name "dkms-$suite" \
-		--append ktdp.mod=outside in-vm test_guest give
+		--append ktdp.mod=ktdp_peek in-vm test_guest test_example
 }
 
 kernel_boot() {

@@ -28,8 +28,13 @@ IS_TYPE(MEMBER(struct kvm_exported_tdp_ops, fault),
 		struct kvm_tdp_fault_type));
 IS_TYPE(MEMBER(struct kvm_exported_tdp_ops, get_metadata),
 	void *(*)(struct kvm_tdp_fd *));
+IS_TYPE(MEMBER(struct kvm_exported_tdp_ops, fault_range),
+	int (*)(struct kvm_tdp_fd *, struct mm_struct *, unsigned long *, unsigned long *,
+		struct kvm_tdp_fault_type));
 IS_TYPE(MEMBER(struct kvm_tdp_importer_ops, invalidate),
 	void (*)(void *, unsigned long, unsigned long));
+IS_TYPE(MEMBER(struct kvm_tdp_importer_ops, name), const char *);
+IS_TYPE(MEMBER(struct kvm_tdp_importer_ops, gone), void (*)(void *));
 
 static_assert(sizeof(struct kvm_tdp_fault_type) == sizeof(u32));
 static_assert(KVM_TDP_TYPE_EPT == 1 && KVM_TDP_TYPE_NPT == 2);

@@ -33,9 +33,17 @@ struct fault_work {
 
 static void fault_work_do(struct fault_work *work)
 {
-	work->call->ret = work->ops->fault(work->tdp_fd, work->mm,
-					   work->call->gfn,
-					   test_access(work->call->access));
+	struct kvm_tdp_fault_type type = test_access(work->call->access);
+	struct ktdp_test_call *call = work->call;
+	unsigned long gfn = call->gfn, nr = call->nr;
+
+	if (!nr) {
+		call->ret = work->ops->fault(work->tdp_fd, work->mm, gfn, type);
+		return;
+	}
+	call->ret = work->ops->fault_range(work->tdp_fd, work->mm, &gfn, &nr, type);
+	call->gfn = gfn;
+	call->nr = nr;
 }
 
 static int fault_thread(void *data)

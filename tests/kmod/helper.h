@@ -32,18 +32,22 @@ static inline void test_hold_step(void)
  * struct test_importer - an ops table and what was called through it
  * @ops: constant
  * @index: in test_file.importers; constant
+ * @name: of the importer; constant
  * @registered: bit per handle that it is registered with; test_file.lock
  * @leaked: registrations left behind by a put; test_file.lock
  * @running: callbacks that run now
  * @hold: the next one spins
  * @release_ns: until this time, of ktime_get_ns()
  * @finals: leaked registrations that have been ended; @lock
+ * @gone: how often it was told that the VM is gone; @lock
+ * @gone_flags: the context of the last of these; @lock
  * @total: callbacks since the log was read; @lock
  * @lock: raw, as callbacks take it
  * @records: the first of them; @lock
  */
 struct test_importer {
 	struct kvm_tdp_importer_ops ops;
+	char name[16];
 	unsigned int index;
 	unsigned long registered;
 	unsigned int leaked;
@@ -53,6 +57,8 @@ struct test_importer {
 
 	raw_spinlock_t lock;
 	unsigned int finals;
+	u32 gone;
+	u32 gone_flags;
 	u64 total;
 	struct ktdp_test_record *records;
 };

@@ -92,6 +92,18 @@ static void importer_invalidate(void *data, unsigned long start,
 	atomic_dec(&imp->running);
 }
 
+static void importer_gone(void *data)
+{
+	struct test_importer *imp = data;
+	u32 flags = current_context();
+
+	might_sleep();
+	raw_spin_lock(&imp->lock);
+	imp->gone++;
+	imp->gone_flags = flags;
+	raw_spin_unlock(&imp->lock);
+}
+
 static struct test_importer *importer_get(struct test_file *tf, s32 index)
 {
 	if (index < 0 || index >= KTDP_TEST_IMPORTERS)
@@ -195,6 +207,8 @@ int test_log(struct test_file *tf, struct ktdp_test_log *log)
 
 	raw_spin_lock(&imp->lock);
 	log->total = imp->total;
+	log->gone = imp->gone;
+	log->gone_flags = imp->gone_flags;
 	nr = min_t(u64, imp->total, KTDP_TEST_RECORDS);
 	memcpy(records, imp->records, nr * sizeof(*records));
 	imp->total = 0;
@@ -231,7 +245,11 @@ int test_importers_init(struct test_file *tf)
 		struct test_importer *imp = &tf->importers[i];
 
 		imp->index = i;
+		snprintf(imp->name, sizeof(imp->name), "ktdp_test/%u", i);
 		imp->ops.invalidate = importer_invalidate;
+		imp->ops.gone = importer_gone;
+		/* One of them has none. */
+		imp->ops.name = i ? imp->name : NULL;
 		raw_spin_lock_init(&imp->lock);
 		imp->records = kvcalloc(KTDP_TEST_RECORDS,
 					sizeof(*imp->records), GFP_KERNEL);

@@ -49,7 +49,8 @@
  * @fd: GET: descriptor number
  * @handle: GET: out; else in: names the object that GET found
  * @importer: REGISTER, UNREGISTER: index, or KTDP_TEST_N...
- * @gfn: FAULT
+ * @gfn: FAULT; with @nr: out: what is left
+ * @nr: FAULT: 0, or pages for fault_range; out: those that are left
  * @access: FAULT: KTDP_TEST_READ...
  * @mm: FAULT, HOLD_MM: whose mm
  * @context: FAULT: KTDP_TEST_CALLER...
@@ -71,6 +72,7 @@ struct ktdp_test_call {
 	__u32 flags;
 	__u32 running_before;
 	__u32 running_after;
+	__aligned_u64 nr;
 };
 
 /**
@@ -128,12 +130,16 @@ struct ktdp_test_record {
  * @nr: in: room; out: records written
  * @records: in: user pointer to struct ktdp_test_record
  * @total: out: callbacks; more than @nr if there was no room for them
+ * @gone: out: how often it was told that the VM is gone, ever
+ * @gone_flags: out: the context of the last of these
  */
 struct ktdp_test_log {
 	__u32 importer;
 	__u32 nr;
 	__aligned_u64 records;
 	__aligned_u64 total;
+	__u32 gone;
+	__u32 gone_flags;
 };
 
 /* ktdp_test_control.action */

@@ -16,6 +16,8 @@
  * MAP_IN_HOLD		the walk, and the map of what it found, are in one hold
  * LIST_BEFORE_MAP	a transfer is on the list of those in flight before the first of its
  *			pages is looked at
+ * SEEN_IN_HOLD		... it is in flight at once if all pages are seen mapped in the hold that
+ *			lists it
  * CHECK_IN_HOLD	whether it was marked since, and that it is in flight, are one hold
  * MARK			an unmap marks the transfers on the list that touch the page
  * MARK_IN_HOLD		... in the hold that unmaps
@@ -206,14 +208,22 @@ proctype driver()
 
 	do
 	:: n < NIO ->
+		ok = false;
 #ifndef M_LIST_BEFORE_MAP
+#ifdef M_SEEN_IN_HOLD
+		ok = iopt[0] && iopt[1];
+#endif
 		lock();
 		marked = false;
 		listed = true;
+#ifndef M_SEEN_IN_HOLD
+		ok = iopt[0] && iopt[1];
+#endif
 		unlock();
 #endif
 		do
-		:: true ->
+		:: ok -> break
+		:: else ->
 			map(0);
 			map(1);
 			lock();
@@ -227,11 +237,7 @@ proctype driver()
 			lock();
 #endif
 			marked = false;
-			unlock();
-			if
-			:: ok -> break
-			:: else
-			fi
+			unlock()
 		od;
 		lost = false;
 		access(0);

@@ -37,6 +37,8 @@
 #define KVM_TDP_READ_MAP	_IO(KVM_TDP_IOC_TYPE, 0xe7)
 #define KVM_TDP_GET_STATS	_IO(KVM_TDP_IOC_TYPE, 0xe8)
 #define KVM_TDP_VERIFY		_IO(KVM_TDP_IOC_TYPE, 0xe9)
+#define KVM_TDP_READ_SLOTS	_IO(KVM_TDP_IOC_TYPE, 0xea)
+#define KVM_TDP_READ_IMPORTERS	_IO(KVM_TDP_IOC_TYPE, 0xeb)
 
 /**
  * struct kvm_create_tdp_fd - KVM_CREATE_TDP_FD, on /dev/kvm_tdp
@@ -338,6 +340,100 @@ struct kvm_tdp_verify {
 	__aligned_u64 kvm;
 	__aligned_u64 counters;
 	__aligned_u64 first_bad;
+};
+
+/* kvm_tdp_slot.flags */
+#define KVM_TDP_SLOT_READONLY	(1U << 0)	/* for the guest, and for importers */
+#define KVM_TDP_SLOT_LOGGED	(1U << 1)	/* KVM logs which pages are written */
+#define KVM_TDP_SLOT_NOT_MAPPED	(1U << 2)	/* fault refuses it: backed by a guest_memfd */
+
+/* kvm_tdp_slot.backing: of its first page */
+#define KVM_TDP_BACKING_NONE	0	/* unmapped in the VMM, or that has exited */
+#define KVM_TDP_BACKING_ANON	1
+#define KVM_TDP_BACKING_SHMEM	2	/* memfd, tmpfs, System V, shared anonymous */
+#define KVM_TDP_BACKING_HUGETLB	3
+#define KVM_TDP_BACKING_FILE	4	/* DAX too */
+#define KVM_TDP_BACKING_DEVICE	5	/* memory of a device: fault refuses it */
+
+/**
+ * struct kvm_tdp_slot - a memslot: guest memory that is contiguous in the VMM
+ * @gpa: guest physical address of the first byte
+ * @length: bytes
+ * @hva: where the VMM has it; 0 without CAP_SYS_ADMIN, but for the VMM itself
+ * @flags: KVM_TDP_SLOT_*
+ * @backing: KVM_TDP_BACKING_*
+ */
+struct kvm_tdp_slot {
+	__aligned_u64 gpa;
+	__aligned_u64 length;
+	__aligned_u64 hva;
+	__u32 flags;
+	__u32 backing;
+};
+
+/**
+ * struct kvm_tdp_slots - KVM_TDP_READ_SLOTS: where the guest has memory
+ * @size: sizeof(struct kvm_tdp_slots)
+ * @flags: in: must be 0
+ * @gpa: in: slots that end behind this address; out: where to go on
+ * @slots: in: user pointer to an array of struct kvm_tdp_slot
+ * @nr_slots: in: room in the array; out: slots written, in ascending order; less
+ *	than there was room for: there are no more
+ * @pad: must be 0
+ *
+ * Slots of KVM's own are left out.  The VMM may change its slots meanwhile: each was
+ * there at some instant.
+ *
+ * Returns 0, or -1 with errno
+ *  - EINVAL: @gpa is not a multiple of 4096, or @nr_slots is 0.
+ *  - EFAULT: @slots cannot be written.
+ *  - EINTR: a fatal signal is pending.
+ */
+struct kvm_tdp_slots {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 gpa;
+	__aligned_u64 slots;
+	__u32 nr_slots;
+	__u32 pad;
+};
+
+/**
+ * struct kvm_tdp_importer - a driver that uses the table
+ * @name: what it calls itself; "unnamed" if it has not said
+ * @invalidations: invalidate callbacks made since it registered
+ * @pid: process that had it register, in the caller's pid namespace; 0: it is not in
+ *	that, or gone
+ * @pad: 0
+ */
+struct kvm_tdp_importer {
+	char name[32];
+	__aligned_u64 invalidations;
+	__s32 pid;
+	__u32 pad;
+};
+
+/**
+ * struct kvm_tdp_importers - KVM_TDP_READ_IMPORTERS: who uses the table
+ * @size: sizeof(struct kvm_tdp_importers)
+ * @flags: in: must be 0
+ * @importers: in: user pointer to an array of struct kvm_tdp_importer
+ * @nr_importers: in: room in the array; out: importers written, 85 at most
+ * @nr_all: out: importers that there are, by all TDP fds of the table
+ * @pad: must be 0
+ *
+ * Returns 0, or -1 with errno
+ *  - EINVAL: @nr_importers is 0.
+ *  - EFAULT: @importers cannot be written.
+ *  - ENOMEM.
+ */
+struct kvm_tdp_importers {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 importers;
+	__u32 nr_importers;
+	__u32 nr_all;
+	__aligned_u64 pad;
 };
 
 #endif /* _UAPI_LINUX_KVM_TDP_H */

@@ -31,11 +31,10 @@
  * @size: sizeof(struct kvm_tdp_dma_attach)
  * @flags: must be 0
  * @tdp_fd: a TDP fd in the caller's descriptor table
- * @pid: process the VM belongs to, in the caller's pid namespace; 0 for the
- *	calling process.  The engine takes its mm for fault.
+ * @pid: not looked at any more: @tdp_fd says whose memory it is
  *
- * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); ESRCH no
- * such process; EOPNOTSUPP a table this engine cannot walk; ENOMEM.
+ * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EOPNOTSUPP a
+ * table this engine cannot walk; ENOMEM.
  */
 struct kvm_tdp_dma_attach {
 	__u32 size;

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../scan.h"
+#include "../../lib/run.h"
+#include "../ram.h"
 #include "../search.h"
 #include "../text.h"
 
@@ -243,47 +244,44 @@ static void test_search(void)
 	ok(matches.nr == 2, "search", "ends when told to");
 }
 
-/* Walk over memory of which [from, to) is RAM, in pieces of @max. */
-static struct scan walk(uint64_t gpa, uint64_t length, uint64_t from,
-			uint64_t to, uint64_t max)
+static void ram_of(struct ram *ram, const struct kvm_tdp_slot *slots, size_t nr,
+		   uint64_t gpa, uint64_t end)
 {
-	struct scan scan;
-	uint64_t n;
+	size_t i;
 
-	scan_init(&scan, gpa, length);
-	while ((n = scan_left(&scan, max))) {
-		if (scan.gpa < from || scan.gpa >= to) {
-			scan_found(&scan, 0);
-			scan_skip(&scan, SCAN_STEP);
-		} else {
-			scan_found(&scan, n < to - scan.gpa ? n : to - scan.gpa);
-		}
-	}
-	return scan;
+	*ram = (struct ram){ 0 };
+	for (i = 0; i < nr; i++)
+		ram_add(ram, &slots[i], gpa, end);
 }
 
-static void test_scan(void)
+static bool ram_is(const struct ram *ram, size_t i, uint64_t gpa, uint64_t length)
 {
-	const uint64_t m = 1 << 20, g = 1 << 30;
-	struct scan scan;
+	return ram->pieces[i].gpa == gpa && ram->pieces[i].length == length;
+}
 
-	scan = walk(0, 0, 0, 256 * m, 4 * m);
-	ok(scan.gpa == SCAN_LOW + SCAN_FAR && scan.ram == 256 * m &&
-	   scan.skipped == scan.gpa - scan.ram, "scan", "low RAM only");
-	scan = walk(0, 0, 4 * g, 9 * g, 7 * m);
-	ok(scan.gpa == 10 * g && scan.ram == 5 * g, "scan",
-	   "follows RAM beyond 4G");
-	scan = walk(20 * g, 0, 0, 1, m);
-	ok(scan.gpa == 21 * g && !scan.ram, "scan", "from high up, no RAM");
-	scan = walk(0x1000, 0x40000, 0x20000, 0x30000, m);
-	ok(scan.gpa == 0x41000 && scan.ram == 0x10000 && scan.skipped == 0x30000,
-	   "scan", "given range, hole at both ends");
-	scan = walk(0x1000, 0x2000, 0, m, m);
-	ok(scan.gpa == 0x3000 && scan.ram == 0x2000 && !scan.skipped, "scan",
-	   "given range, all RAM");
-	scan = walk(0x1000, 0x2000, m, 2 * m, m);
-	ok(scan.gpa == 0x3000 && scan.skipped == 0x2000, "scan",
-	   "a step does not leave the range");
+static void test_ram(void)
+{
+	static const struct kvm_tdp_slot slots[] = {
+		{ .gpa = 0x1000, .length = 0x3000 },
+		{ .gpa = 0x4000, .length = 0x1000 },
+		{ .gpa = 0x6000, .length = 0x2000 },
+	};
+	struct ram ram;
+
+	ram_of(&ram, slots, 3, 0, -1ULL);
+	ok(ram.nr == 2 && ram.length == 0x6000 && ram_is(&ram, 0, 0x1000, 0x4000) &&
+	   ram_is(&ram, 1, 0x6000, 0x2000), "RAM", "neighbours are one");
+	ram_free(&ram);
+	ram_of(&ram, slots, 3, 0x2000, 0x7000);
+	ok(ram.nr == 2 && ram.length == 0x4000 && ram_is(&ram, 0, 0x2000, 0x3000) &&
+	   ram_is(&ram, 1, 0x6000, 0x1000), "RAM", "of a range");
+	ram_free(&ram);
+	ram_of(&ram, slots, 3, 0x5000, 0x6000);
+	ok(!ram.nr && !ram.length, "RAM", "none in a hole");
+	ram_free(&ram);
+	ram_of(&ram, slots, 3, 0x6800, 0x6801);
+	ok(ram.nr == 1 && ram_is(&ram, 0, 0x6800, 1), "RAM", "a byte");
+	ram_free(&ram);
 }
 
 int main(void)
@@ -295,7 +293,7 @@ int main(void)
 	test_run_join();
 	test_printable();
 	test_search();
-	test_scan();
+	test_ram();
 
 	printf("1..%d\n", ran);
 	return failed != 0;

@@ -75,9 +75,9 @@ static double read_all(bool around)
 	size_t i;
 
 	must(sys_write(PARAMETERS "fault_around", around ? "1" : "0"));
-	tdp = must(ktdp_create(qemu.vm_fd, 0));
+	tdp = must(kvm_tdp_create(qemu.vm_fd, 0));
 	is(ktdp_stats(tdp).seeded, 0, "the table is empty");
-	must(dma_attach(dma, tdp, qemu.pid));
+	must(kvm_tdp_dma_attach(dma, tdp));
 	for (i = 0; i < nr_pages; i++)
 		must(dma_read(dma, pages[i], &word, sizeof(word), 0));
 	faults = 1000.0 * dma_stats(dma).faults / nr_pages;

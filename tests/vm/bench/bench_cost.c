@@ -89,7 +89,7 @@ static void mapped(unsigned int level)
 
 static void export(void)
 {
-	tdp = must(ktdp_create(vm.fd, 0));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
 	handle = must(kmod_get(kmod, tdp));
 }
 

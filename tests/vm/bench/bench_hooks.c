@@ -15,7 +15,7 @@ static struct vm vm;
 static double create(const char *name)
 {
 	uint64_t begin = section_begin();
-	int tdp = must(ktdp_create(vm.fd, 0));
+	int tdp = must(kvm_tdp_create(vm.fd, 0));
 	double cost = section_end(begin, name, 1);
 
 	close(tdp);

@@ -144,7 +144,7 @@ int main(void)
 	edu_open(&edu);
 	vm_open(&vm);
 	vm_add_vcpu(&vm);
-	tdp = must(ktdp_create(vm.fd, 0));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
 	vm_map(&vm, 1, GPA, &thp);
 	must(vfio_attach(&edu, tdp, 0, -1));
 	cost = by_begin("begin, a leaf of 2M", SIZE / PAGE_2M);

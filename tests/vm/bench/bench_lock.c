@@ -205,7 +205,7 @@ static void seed_prepare_logged(void)
 
 static void seed(void)
 {
-	tdp = must(ktdp_create(vm.fd, 0));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
 }
 
 static void teardown(void)
@@ -217,7 +217,7 @@ static void teardown_prepare(void)
 {
 	small_log(0);
 	if (fcntl(tdp, F_GETFD) < 0)
-		tdp = must(ktdp_create(vm.fd, 0));
+		tdp = must(kvm_tdp_create(vm.fd, 0));
 	fault_small();
 }
 
@@ -266,7 +266,7 @@ static void full_verify(void)
 {
 	struct kvm_tdp_verify verify;
 
-	must(ktdp_verify(tdp, 0, -PAGE_4K, &verify));
+	must(kvm_tdp_verify_range(tdp, 0, -PAGE_4K, &verify));
 	if (ktdp_verify_wrong(&verify))
 		bail("the table is wrong");
 }
@@ -414,8 +414,8 @@ static void setup(void)
 	vm_map(&vm, SLOT_HUGE, HUGE_GPA, &huge);
 	vm_map(&wide, 1, WIDE_GPA, &vast);
 
-	tdp = must(ktdp_create(vm.fd, 0));
-	wide_tdp = must(ktdp_create(wide.fd, 0));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	wide_tdp = must(kvm_tdp_create(wide.fd, 0));
 	kmod = kmod_open();
 	handle = must(kmod_get(kmod, wide_tdp));
 	lock_do(KTDP_TEST_LOCK_BEGIN);

@@ -52,7 +52,7 @@ static double by_kvm(const struct mem *mem, const char *name, double units)
 static double by_us(const struct mem *mem, const char *name, unsigned int level,
 		    double units)
 {
-	int tdp = must(ktdp_create(vm.fd, 0));
+	int tdp = must(kvm_tdp_create(vm.fd, 0));
 	uint64_t begin;
 	double cost;
 

@@ -65,7 +65,7 @@ static void fill_vms(void)
 
 	for (i = 0; i < VMS; i++) {
 		vm_open(&vms[i]);
-		must(ktdp_create(vms[i].fd, 0));
+		must(kvm_tdp_create(vms[i].fd, 0));
 	}
 }
 
@@ -88,7 +88,7 @@ static void fill_engines(void)
 
 	memset(mem.hva, 1, SIZE);
 	for (i = 0; i < ENGINES; i++)
-		dma_open_on(must(ktdp_create(vm.fd, 0)));
+		dma_open_on(must(kvm_tdp_create(vm.fd, 0)));
 	all = zap();
 	report("zap of a page, each importer more", (all - none) / ENGINES, "insns");
 }
@@ -102,7 +102,7 @@ int main(void)
 	mem_small(&mem, SIZE);
 	vm_map(&vm, 1, GPA, &mem);
 	kmod = kmod_open();
-	tdp = must(ktdp_create(vm.fd, 0));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
 	handle = must(kmod_get(kmod, tdp));
 
 	few = fault("fault(), VM of 2 slots");

@@ -122,8 +122,8 @@ static struct cost exported_cost(bool eager, enum order order, const char *name)
 	int tdp;
 
 	sys_run(eager ? "echo Y >" EAGER : "echo N >" EAGER);
-	tdp = must(ktdp_create(vm->fd, 0));
-	must(ktdp_info(tdp, &info));
+	tdp = must(kvm_tdp_create(vm->fd, 0));
+	must(kvm_tdp_get_info(tdp, &info));
 	is(info.eager, eager ? KVM_TDP_EAGER_ON : KVM_TDP_EAGER_OFF,
 	   "eager fill is as asked for");
 	cost = fault_cost(order, name);
@@ -137,7 +137,7 @@ static struct cost exported_cost(bool eager, enum order order, const char *name)
 static double timed_create(bool full)
 {
 	uint64_t begin = section_begin();
-	int tdp = must(ktdp_create(vm->fd, 0));
+	int tdp = must(kvm_tdp_create(vm->fd, 0));
 	double cost = section_end(begin, full ? "seed" : "nothing to seed", PAGES);
 
 	is(ktdp_stats(tdp).seeded >= PAGES, full, "what KVM has is copied");

@@ -199,7 +199,7 @@ static void check_reads(const struct tally *tally)
 	int dma = dma_open(), failed = 0;
 	size_t i;
 
-	is(dma_attach(dma, boot.tdp, boot.qemu.pid), 0, "the engine attaches");
+	is(kvm_tdp_dma_attach(dma, boot.tdp), 0, "the engine attaches");
 	for (i = 0; i < boot.kvm.nr; i++)
 		failed += is_ram(&boot.kvm.runs[i]) &&
 			  read_run(dma, &boot.kvm.runs[i]);
@@ -218,7 +218,7 @@ static void create(void)
 {
 	uint64_t start = sys_now();
 
-	boot.tdp = ktdp_create(boot.qemu.vm_fd, 0);
+	boot.tdp = kvm_tdp_create(boot.qemu.vm_fd, 0);
 	if (boot.tdp < 0)
 		bail("no TDP fd: %d", boot.tdp);
 	diag("boot: TDP fd created in %" PRIu64 " ms", sys_now() - start);

@@ -164,7 +164,11 @@ static void test_errors(void)
 	has("no guest RAM there");
 	is(cli("prefault --gpa 0x%lx --length 4K", RAM_GPA + RAM_SIZE), 1,
 	   "prefault a hole");
-	has("no guest RAM there");
+	has("the guest has no RAM there");
+	must(mprotect(high.hva, HIGH_SIZE, PROT_NONE));
+	is(cli("prefault --gpa 0x%lx --length 64K", HIGH_GPA), 1,
+	   "prefault what the VMM may not touch");
+	has("0 mapped, 64K skipped\nkvm-tdp: none of it could be mapped\n");
 	is(cli("info >/dev/full"), 1, "no room for the output");
 	end();
 }
@@ -206,8 +210,8 @@ static void test_info(void)
 	int tdp;
 
 	begin();
-	tdp = must(ktdp_create(vm.fd, 0));
-	must(ktdp_info(tdp, &info));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	must(kvm_tdp_get_info(tdp, &info));
 	is(cli("info"), 0, "info");
 	snprintf(text, sizeof(text), "root_hpa      0x%llx\n", info.root_hpa);
 	has(text);
@@ -245,6 +249,40 @@ static void format_map(int tdp, char *text, size_t size)
 	ktdp_free_map(&map);
 }
 
+static void test_slots(void)
+{
+	char text[160];
+	int tdp, dma;
+
+	begin();
+	must(vm_slot(&vm, 3, HIGH_GPA + PAGE_1G, PAGE_4K, ram.hva, KVM_MEM_READONLY));
+	is(cli("slots"), 0, "slots");
+	snprintf(text, sizeof(text), "0x000000400000-0x0000009fffff        6M  -             shmem    %p\n",
+		 ram.hva);
+	has(text);
+	snprintf(text, sizeof(text), "        4K  ro            shmem    %p\n", ram.hva);
+	has(text);
+	is(cli("slots -j"), 0, "slots, JSON");
+	snprintf(text, sizeof(text), "{ \"gpa\": \"0x100000000\", \"length\": %lu, \"flags\": [ ], \"backing\": \"shmem\", \"hva\": \"%p\" }",
+		 HIGH_SIZE, high.hva);
+	has(text);
+
+	is(cli("importers"), 0, "importers");
+	is_printed("no driver uses the table\n");
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	close(dma_open_on(tdp));
+	is(cli("importers -j"), 0, "one that has gone, JSON");
+	is_printed("[]\n");
+	dma = dma_open_on(tdp);
+	is(cli("importers"), 0, "importers");
+	snprintf(text, sizeof(text), "kvm_tdp_dma               %7d  test_cli         0\n",
+		 getpid());
+	has(text);
+	close(dma);
+	close(tdp);
+	end();
+}
+
 static void test_map(void)
 {
 	static char want[sizeof(out)];
@@ -257,12 +295,15 @@ static void test_map(void)
 	is_printed("");
 	is(cli("map --json"), 0, "the same, JSON");
 	is_printed("[]\n");
+	is(cli("map --prefault"), 0, "map --prefault");
+	snprintf(want, sizeof(want), " %luK mapped\n", TOTAL_SIZE >> 10);
+	has(want);
 	is(cli("map --prefault --gpa 0x%lx --length 64K", HIGH_GPA), 0,
-	   "map --prefault");
+	   "map --prefault of a range");
 	has("0x000100000000-");
 	has(" 64K mapped\n");
 
-	tdp = must(ktdp_create(vm.fd, 0));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
 	memset(high.hva, 1, HIGH_SIZE);
 	is(ktdp_prefault(tdp, HIGH_GPA, HIGH_SIZE, ACC_W), 0, "prefault");
 	is(ktdp_prefault(tdp, RAM_GPA, 0x10000, ACC_R), 0, "prefault");
@@ -282,19 +323,18 @@ static void test_prefault(void)
 	int tdp;
 
 	begin();
-	tdp = must(ktdp_create(vm.fd, 0));
-	is(cli("prefault --all --write"), 0, "prefault --all");
-	snprintf(text, sizeof(text), "0x0-0x%lx: %luK mapped",
-		 HIGH_GPA + HIGH_SIZE + PAGE_1G - 1, TOTAL_SIZE >> 10);
-	has(text);
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	is(cli("prefault --write"), 0, "prefault");
+	snprintf(text, sizeof(text), "%luK mapped, 0 skipped\n", TOTAL_SIZE >> 10);
+	is_printed(text);
 	ok(ktdp_mapped(tdp, 0, VM_BOOT_SIZE), "slot 0 is mapped");
 	ok(ktdp_mapped(tdp, RAM_GPA, RAM_SIZE), "slot 1 is mapped");
 	ok(ktdp_mapped(tdp, HIGH_GPA, HIGH_SIZE), "slot 2 is mapped");
 	ok(ktdp_access(tdp, HIGH_GPA) & ACC_W, "for writing");
 
-	is(cli("prefault --all --gpa 0x%lx --length 4M -j", RAM_GPA - PAGE_2M),
-	   0, "prefault --all of a range, JSON");
-	has("{ \"gpa\": \"0x200000\", \"length\": 4194304, \"mapped\": 2097152, \"skipped\": 2097152 }\n");
+	is(cli("prefault --gpa 0x%lx --length 4M -j", RAM_GPA - PAGE_2M),
+	   0, "prefault of a range, JSON");
+	has("{ \"mapped\": 2097152, \"skipped\": 0 }\n");
 	is(cli("stat -j"), 0, "stat, JSON");
 	snprintf(text, sizeof(text), "{ \"leaves_4k\": %llu,",
 		 ktdp_stats(tdp).leaves[0]);
@@ -306,6 +346,11 @@ static void test_prefault(void)
 	has("the table is right\n");
 	is(cli("verify -j --gpa 0x%lx --length 4K", RAM_GPA), 0, "verify, JSON");
 	has("{ \"result\": \"right\", \"leaves\": 1, \"pages\": 1,");
+	must(mprotect(ram.hva, 0x3000, PROT_NONE));
+	is(cli("prefault --gpa 0x%lx --length 64K", RAM_GPA), 0,
+	   "prefault of what has a hole in the VMM");
+	is_printed("52K mapped, 12K skipped\n");
+	must(mprotect(ram.hva, 0x3000, PROT_READ | PROT_WRITE));
 	close(tdp);
 	end();
 }
@@ -458,7 +503,7 @@ static void test_doctor(void)
 	has("tdp-fd        created: ");
 	has_not("armed");
 	has_not("wrong");
-	tdp = must(ktdp_create(vm.fd, 0));
+	tdp = must(kvm_tdp_create(vm.fd, 0));
 	is(cli_as(0, "doctor"), 0, "doctor, with a TDP fd");
 	has(", armed: there is a TDP fd, or was some seconds ago\n");
 	close(tdp);
@@ -526,6 +571,7 @@ static const struct tap_case cases[] = {
 	{ "errors", test_errors },
 	{ "list", test_list },
 	{ "info", test_info },
+	{ "slots", test_slots },
 	{ "map", test_map },
 	{ "prefault", test_prefault },
 	{ "read-write", test_read_write },

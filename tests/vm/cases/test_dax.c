@@ -57,7 +57,7 @@ static void test_data(void)
 	is(dma_fill(bed.dma, GPA, SIZE, GEN(2)), 0, "the engine writes");
 	is(pread(mem.fd, &word, sizeof(word), PAGE_4K), sizeof(word), "the file is read");
 	is(word, (GPA + PAGE_4K) ^ GEN(2), "it has that");
-	must(ktdp_verify(bed.tdp, GPA, SIZE, &verify));
+	must(kvm_tdp_verify_range(bed.tdp, GPA, SIZE, &verify));
 	is(ktdp_verify_wrong(&verify), 0, "nothing is wrong");
 	is(verify.undecided, 0, "nothing undecided");
 	teardown();

@@ -505,9 +505,9 @@ static void test_ring(void)
 	vm_open(&bed.vm);
 	vm_enable(KVM_CAP_DIRTY_LOG_RING, 0x10000);
 	vm_add_vcpu(&bed.vm);
-	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 	bed.dma = dma_open();
-	is(dma_attach(bed.dma, bed.tdp, 0), 0, T("attach"));
+	is(kvm_tdp_dma_attach(bed.dma, bed.tdp), 0, T("attach"));
 	vm_map(&bed.vm, SLOT, base, &mem);
 	is(dma_fill(bed.dma, base, mem.size, GEN(1)), 0, T("writes without a log"));
 	told_begin(&told, bed.dma);

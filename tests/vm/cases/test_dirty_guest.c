@@ -328,7 +328,7 @@ static void *ring_open(void)
 	vm_open(&bed.vm);
 	must(ioctl(bed.vm.fd, KVM_ENABLE_CAP, &enable));
 	vm_add_vcpu(&bed.vm);
-	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 	bed.dma = dma_open_on(bed.tdp);
 	ring = mmap(NULL, RING_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    bed.vm.vcpu, KVM_DIRTY_LOG_PAGE_OFFSET * PAGE_4K);

@@ -157,9 +157,9 @@ static void check_smm(void)
 	begin("SMM");
 	mem_small(&hidden, SIZE);
 	smm_open(&smm, &bed.vm);
-	tdp = must(ktdp_create(bed.vm.fd, 1));
+	tdp = must(kvm_tdp_create(bed.vm.fd, 1));
 	dma = dma_open();
-	is(dma_attach(dma, tdp, 0), 0, T("attach"));
+	is(kvm_tdp_dma_attach(dma, tdp), 0, T("attach"));
 	is(vm_slot(&bed.vm, SLOT, GPA_LOW, SIZE, mem.hva, LOG) |
 	   vm_slot(&bed.vm, VM_SMM_SLOT(SLOT), GPA_LOW, SIZE, hidden.hva, LOG), 0,
 	   T("two slots that log"));

@@ -358,9 +358,9 @@ static void check_gmem(void)
 	ok(mem_check(mem.hva, GPA, LITTLE, GEN(1)), T("to the file"));
 	is(since().eager_no_slot, PAGES, T("which counts"));
 	check_nothing(GPA, LITTLE);
-	is(dma_detach(bed.dma), 0, T("the table's last user goes"));
+	is(kvm_tdp_dma_detach(bed.dma), 0, T("the table's last user goes"));
 	close(bed.tdp);
-	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 	ok(ktdp_absent(bed.tdp, GPA, LITTLE), T("nor is it copied from KVM's"));
 	vm_unmap(&bed.vm, SLOT);
 	vm_map(&bed.vm, SLOT, GPA, &mem);
@@ -409,7 +409,7 @@ static void test_private_slots(void)
 	must(ioctl(bed.vm.fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map));
 	must(ioctl(bed.vm.fd, KVM_CREATE_IRQCHIP, 0));
 	vm_add_vcpu(&bed.vm);
-	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 	bed.dma = dma_open();
 	vm_map(&bed.vm, SLOT, GPA, &mem);
 	before = ktdp_stats(bed.tdp);
@@ -462,7 +462,7 @@ static void test_reserve(void)
 
 	title = "reserve";
 	bed_open(&bed);
-	must(ktdp_info(bed.tdp, &info));
+	must(kvm_tdp_get_info(bed.tdp, &info));
 	ok(ktdp_stats(bed.tdp).pool_pages >= 2 * (info.level - 1),
 	   T("tables for two pages with nothing in common but the root"));
 	bed_close(&bed);
@@ -477,11 +477,11 @@ static void test_switch(void)
 	is(sys_write(EAGER, "N"), 0, "switch it off");
 	mem_small(&mem, PAGE_2M);
 	begin("off");
-	ktdp_info(bed.tdp, &info);
+	kvm_tdp_get_info(bed.tdp, &info);
 	is(info.eager, KVM_TDP_EAGER_OFF, T("says so"));
 	is(sys_write(EAGER, "Y"), 0, T("switch it on again"));
-	other = must(ktdp_create(bed.vm.fd, 0));
-	ktdp_info(other, &info);
+	other = must(kvm_tdp_create(bed.vm.fd, 0));
+	kvm_tdp_get_info(other, &info);
 	is(info.eager, KVM_TDP_EAGER_OFF, T("too late"));
 	close(other);
 	is(guest_fill(&bed.vm, GPA, LITTLE, GEN(1)), 0, T("guest writes"));
@@ -492,7 +492,7 @@ static void test_switch(void)
 	ok(ktdp_counts_agree(bed.tdp), T("leaves are counted"));
 	bed_close(&bed);
 	begin("on");
-	ktdp_info(bed.tdp, &info);
+	kvm_tdp_get_info(bed.tdp, &info);
 	is(info.eager, KVM_TDP_EAGER_ON, T("says so"));
 	is(guest_fill(&bed.vm, GPA, LITTLE, GEN(1)), 0, T("guest writes"));
 	check_followed(LITTLE, 1, ALL_ACCESS);

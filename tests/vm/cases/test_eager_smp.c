@@ -42,7 +42,7 @@ static void check(const char *what)
 	mem_small(&mem, SIZE);
 	memset(mem.hva, 1, SIZE);
 	vm_map(&vms[0], 1, GPA, &mem);
-	tdp = must(ktdp_create(vms[0].fd, 0));
+	tdp = must(kvm_tdp_create(vms[0].fd, 0));
 	for (i = 0; i < VCPUS; i++)
 		must(-pthread_create(&threads[i], NULL, touch, &vms[i]));
 	for (i = 0; i < VCPUS; i++) {

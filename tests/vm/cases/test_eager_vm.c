@@ -62,7 +62,7 @@ static void test_smm(void)
 	vm_map(&bed.vm, 2, GPA_LOW, &mem);
 	vm_map(&bed.vm, VM_SMM_SLOT(2), GPA_LOW, &hidden);
 	other.vm = bed.vm;
-	other.tdp = must(ktdp_create(bed.vm.fd, 1));
+	other.tdp = must(kvm_tdp_create(bed.vm.fd, 1));
 	is(smm_touch(&smm, GPA_LOW, 0), 0, T("handler runs"));
 	is(ktdp_stats(other.tdp).eager_filled, 2,
 	   T("its code and arguments enter as_id 1"));
@@ -228,7 +228,7 @@ static void check_life(const char *what)
 
 	title = what;
 	for (i = 0; i < 8 || sys_now() < until; i++) {
-		bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+		bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 		shake(i % 4 * SIZE / 4);
 		usleep(rand() % 4000);
 		filled += is_filled(i % 2 * 2000);
@@ -254,9 +254,9 @@ static void test_life(void)
 	bed_open(&other);
 	check_life("life, hooks stay");
 	bed_close(&other);
-	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 	bed.dma = dma_open();
-	is(dma_attach(bed.dma, bed.tdp, 0), 0, T("attach"));
+	is(kvm_tdp_dma_attach(bed.dma, bed.tdp), 0, T("attach"));
 	shake(0);
 	usleep(20000);
 	vm_spin_stop(&bed.vm);
@@ -331,15 +331,15 @@ static void test_encrypted(void)
 	vm_open(&vm);
 	encrypt.vm_fd = vm.fd;
 	kmod_do(kmod, KTDP_TEST_ENCRYPT, &encrypt);
-	tdp = ktdp_create(vm.fd, 0);
+	tdp = kvm_tdp_create(vm.fd, 0);
 	ok(tdp >= 0, "encrypted: not known before there is a vCPU");
 	close(tdp);
 	vm_add_vcpu(&vm);
 	kmod_do(kmod, KTDP_TEST_ENCRYPT, &encrypt);
-	is(ktdp_create(vm.fd, 0), -EOPNOTSUPP, "encrypted: refused");
+	is(kvm_tdp_create(vm.fd, 0), -EOPNOTSUPP, "encrypted: refused");
 	encrypt.on = 0;
 	kmod_do(kmod, KTDP_TEST_ENCRYPT, &encrypt);
-	tdp = ktdp_create(vm.fd, 0);
+	tdp = kvm_tdp_create(vm.fd, 0);
 	ok(tdp >= 0, "not encrypted: exported");
 	close(tdp);
 	vm_close(&vm);

@@ -157,13 +157,13 @@ static int make_open(void)
 /* A VM's first TDP fd: hooks, notifier, table. */
 static int make_first(void)
 {
-	made = ktdp_create(bed.vm.fd, 1);
+	made = kvm_tdp_create(bed.vm.fd, 1);
 	return made < 0 ? made : 0;
 }
 
 static int make_second(void)
 {
-	made = ktdp_create(bed.vm.fd, 0);
+	made = kvm_tdp_create(bed.vm.fd, 0);
 	return made < 0 ? made : 0;
 }
 
@@ -171,7 +171,7 @@ static int make_info(void)
 {
 	struct kvm_tdp_info info;
 
-	return ktdp_info(bed.tdp, &info);
+	return kvm_tdp_get_info(bed.tdp, &info);
 }
 
 static int make_prefault(void)
@@ -206,12 +206,12 @@ static int make_verify(void)
 
 static int make_attach(void)
 {
-	return dma_attach(bed.dma, bed.tdp, 0);
+	return kvm_tdp_dma_attach(bed.dma, bed.tdp);
 }
 
 static void undo_attach(void)
 {
-	dma_detach(bed.dma);
+	kvm_tdp_dma_detach(bed.dma);
 }
 
 static int make_register(void)
@@ -280,9 +280,9 @@ static void test_calls(void)
 	handle = must(kmod_get(kmod, bed.tdp));
 	for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
 		test_call(&calls[i]);
-	is(dma_detach(bed.dma), 0, "the engine detaches");
+	is(kvm_tdp_dma_detach(bed.dma), 0, "the engine detaches");
 	test_call(&call_attach);
-	is(dma_attach(bed.dma, bed.tdp, 0), 0, "the engine attaches");
+	is(kvm_tdp_dma_attach(bed.dma, bed.tdp), 0, "the engine attaches");
 	ok(bed_works(&bed, GPA, mem.hva, PAGE_2M, 2), "all works");
 	ok(ktdp_counts_agree(bed.tdp), "leaves are counted");
 	kmod_put(kmod, handle);

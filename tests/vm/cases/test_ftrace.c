@@ -75,8 +75,8 @@ static void check_lost(const char *what, unsigned int how, const char *says)
 	vm_open(&other.vm);
 
 	kmod_break(kmod, how, NULL);
-	is(ktdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "%s: no TDP fd of another VM", what);
-	is(ktdp_create(bed.vm.fd, 0), -ENOTRECOVERABLE, "%s: no second one of this VM", what);
+	is(kvm_tdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "%s: no TDP fd of another VM", what);
+	is(kvm_tdp_create(bed.vm.fd, 0), -ENOTRECOVERABLE, "%s: no second one of this VM", what);
 	is(fault_answers(-ENOTRECOVERABLE), -ENOTRECOVERABLE, "%s: fault answers so", what);
 	ok(ktdp_empties(bed.tdp, TOLD_MS), "%s: the table is emptied", what);
 	is(told_of_everything(), 1, "%s: the importer was told of everything, once", what);
@@ -90,7 +90,7 @@ static void check_lost(const char *what, unsigned int how, const char *says)
 	vm_map(&bed.vm, 1, GPA, &mem);
 	is(guest_fill(&bed.vm, GPA, SIZE, GEN(3)), 0, "%s: in a new slot, too", what);
 	check_stopped("later");
-	is(ktdp_verify(bed.tdp, 0, 1UL << 48, &verify), 0, "%s: verify runs", what);
+	is(kvm_tdp_verify_range(bed.tdp, 0, 1UL << 48, &verify), 0, "%s: verify runs", what);
 	is(ktdp_verify_wrong(&verify), 0, "%s: and finds nothing wrong", what);
 	is(klog_count(klog, says), 1, "%s: the log says so once", what);
 }
@@ -99,7 +99,7 @@ static void check_end(const char *what)
 {
 	kmod_put(kmod, handle);
 	bed_close(&bed);
-	is(ktdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "%s: still no TDP fd", what);
+	is(kvm_tdp_create(other.vm.fd, 0), -ENOTRECOVERABLE, "%s: still no TDP fd", what);
 	vm_close(&other.vm);
 }
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ static void setup_with(void (*get)(struct mem *mem, size_t size), size_t size)
 	get(&mem, size);
 	memset(mem.hva, 1, size);
 	vm_map(&vm, 1, GPA, &mem);
-	tdp = must(sys(ktdp_create(vm.fd, 0)));
+	tdp = must(sys(kvm_tdp_create(vm.fd, 0)));
 	kmod = kmod_open();
 	handle = kmod_get(kmod, tdp);
 	if (handle < 0)
@@ -130,7 +131,7 @@ static void check_metadata(const struct ktdp_test_metadata *md)
 	   "largest leaf is of level %d", md->max_huge_page_level);
 	ok(all & 1 << 11, "bit 11 is reserved at every level");
 
-	is(ktdp_info(tdp, &info), 0, "info can be had");
+	is(kvm_tdp_get_info(tdp, &info), 0, "info can be had");
 	ok(info.type == md->type && (int)info.level == md->level &&
 	   (int)info.max_huge_page_level == md->max_huge_page_level &&
 	   info.root_hpa == md->root_hpa &&
@@ -153,7 +154,7 @@ static void test_metadata(void)
 	ok(same_metadata(&first, &again) && first.cookie == again.cookie,
 	   "the same after use, and after the slot is gone");
 
-	tdp2 = must(sys(ktdp_create(vm.fd, 0)));
+	tdp2 = must(sys(kvm_tdp_create(vm.fd, 0)));
 	handle2 = kmod_get(kmod, tdp2);
 	other = kmod_metadata(kmod, handle2);
 	ok(same_metadata(&first, &other), "the same through a second TDP fd");
@@ -209,7 +210,7 @@ static void test_two_fds(void)
 	size_t once;
 
 	setup();
-	tdp2 = must(sys(ktdp_create(vm.fd, 0)));
+	tdp2 = must(sys(kvm_tdp_create(vm.fd, 0)));
 	handle2 = kmod_get(kmod, tdp2);
 	is(kmod_register(kmod, handle, 0), 0, "register with the first fd");
 	once = times_told();
@@ -305,7 +306,7 @@ static void test_callback_holds_no_lock(void)
 	is(map_page(0), 0, "fault");
 	thread = start_slow_callback(0);
 	ret[0] = map_page(ELSEWHERE);
-	ret[1] = ktdp_info(tdp, &info);
+	ret[1] = kvm_tdp_get_info(tdp, &info);
 	ret[2] = ktdp_absent(tdp, GPA, PAGE_4K) ? 0 : -EEXIST;
 	is(kmod_running(kmod, 0), 1, "the callback still runs");
 	is(ret[0], 0, "meanwhile a fault elsewhere succeeded");
@@ -426,7 +427,7 @@ static void test_leaked_registration(void)
 	vm_unmap(&vm, 1);
 	is(kmod_told(kmod, 0, 0, 0).nr, 0, "and nothing after that");
 
-	tdp = must(sys(ktdp_create(vm.fd, 0)));
+	tdp = must(sys(kvm_tdp_create(vm.fd, 0)));
 	is(ktdp_stats(tdp).importers, 0, "a new table knows no importer");
 	teardown();
 }
@@ -509,9 +510,11 @@ static void test_fault_contexts(void)
 
 	setup();
 	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_CALLER,
-			 KTDP_TEST_MM_NULL), -EINVAL, "fault without an mm");
+			 KTDP_TEST_MM_NULL), 0, "fault without an mm: the VM's");
 	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_KTHREAD,
-			 KTDP_TEST_MM_NULL), -EINVAL, "kthread, no mm");
+			 KTDP_TEST_MM_NULL), 0, "kthread, no mm");
+	ok(ktdp_mapped(tdp, GPA, PAGE_4K), "it is mapped");
+	must(madvise(mem.hva, SIZE, MADV_DONTNEED));
 	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_CALLER, 1),
 	   -EINVAL, "in the name of another process");
 	is(kmod_fault_as(kmod, handle, GFN, fault, KTDP_TEST_KTHREAD, 1),
@@ -525,6 +528,75 @@ static void test_fault_contexts(void)
 	is(in_child(child_faults_for_parent), 0, "another process, the VM's mm");
 	ok(ktdp_mapped(tdp, GPA, PAGE_4K), "mapped as well");
 	is(in_child(child_faults_for_itself), 0, "another process, its own mm");
+	teardown();
+}
+
+static void check_range(uint64_t gfn, uint64_t nr, int want, uint64_t left,
+			const char *what)
+{
+	uint64_t end = gfn + nr;
+	int ret = kmod_fault_range(kmod, handle, &gfn, &nr, KTDP_TEST_WRITE,
+				   KTDP_TEST_MM_NULL);
+
+	is(ret, want, "%s: result", what);
+	is(nr, left, "%s: pages left", what);
+	is(gfn + nr, end, "%s: where to go on", what);
+}
+
+static void test_fault_range(void)
+{
+	uint64_t gfn = GFN, nr = 1;
+
+	setup();
+	check_range(GFN, SIZE / PAGE_4K, 0, 0, "all of a slot");
+	ok(ktdp_mapped(tdp, GPA, SIZE), "it is mapped");
+	check_range(GFN + 3, SIZE / PAGE_4K, 0, 3, "beyond its end");
+	check_range(GFN + SIZE / PAGE_4K, 3, -EFAULT, 3, "where there is none");
+	check_range(1ULL << 45, 1, -EFAULT, 1, "beyond the table");
+	is(kmod_fault_range(kmod, handle, &gfn, &nr, 0, 0), -EINVAL, "no access");
+	is(kmod_fault_range(kmod, handle, &gfn, &nr, KTDP_TEST_READ, 1), -EINVAL,
+	   "in the name of another process");
+	teardown();
+}
+
+static struct kvm_tdp_importers read_importers(struct kvm_tdp_importer *to, unsigned int nr)
+{
+	struct kvm_tdp_importers arg = {
+		.size = sizeof(arg), .importers = (uintptr_t)to, .nr_importers = nr,
+	};
+
+	must(ioctl(tdp, KVM_TDP_READ_IMPORTERS, &arg));
+	return arg;
+}
+
+static void test_importers_are_seen(void)
+{
+	struct kvm_tdp_importers arg;
+	struct kvm_tdp_importer seen[3];
+	char text[4096];
+
+	setup();
+	is(read_importers(seen, 3).nr_all, 0, "nobody has registered");
+	is(kmod_register(kmod, handle, 0), 0, "one without a name");
+	is(kmod_register(kmod, handle, 1), 0, "one with a name");
+	ok(is_told(1), "both are told");
+	arg = read_importers(seen, 3);
+	is(arg.nr_importers, 2, "both are seen");
+	ok(!strcmp(seen[0].name, "unnamed"), "by no name: %s", seen[0].name);
+	ok(!strcmp(seen[1].name, "ktdp_test/1"), "by its name: %s", seen[1].name);
+	is(seen[1].pid, getpid(), "who had it register");
+	ok(seen[1].invalidations && seen[1].invalidations == seen[0].invalidations,
+	   "how often it was told: %llu", seen[1].invalidations);
+	is(ktdp_stats(tdp).invalidations_sent, 2 * seen[1].invalidations,
+	   "which is counted in sum");
+	arg = read_importers(seen, 1);
+	ok(arg.nr_importers == 1 && arg.nr_all == 2, "room for one of two");
+	sys_fdinfo(tdp, text, sizeof(text));
+	ok(strstr(text, "kvm_tdp_importer:\tktdp_test/1 "), "fdinfo has it");
+	is(kmod_unregister(kmod, handle, 0), 0, "one goes");
+	is(kmod_unregister(kmod, handle, 1), 0, "and the other");
+	is(ktdp_stats(tdp).invalidations_sent, 2 * seen[0].invalidations,
+	   "what they were told stays in the sum");
 	teardown();
 }
 
@@ -563,6 +635,12 @@ static void test_exited_vmm(void)
 	sys_wait(pid, 10000);
 	told = kmod_told(kmod, 0, GPA, PAGE_4K);
 	ok(told.covered, "told before the VMM had exited");
+	is(kmod_gone(kmod, 0).times, 1, "and that it is gone, once");
+	ok(!(kmod_gone(kmod, 0).flags & (KTDP_TEST_ATOMIC | KTDP_TEST_IRQS_OFF)),
+	   "where it may sleep");
+	is(kmod_gone(kmod, 1).times, 0, "one that comes later");
+	is(kmod_register(kmod, handle, 1), 0, "registers");
+	is(kmod_gone(kmod, 1).times, 1, "and is told as well");
 	is(kmod_fault_as(kmod, handle, GFN, KTDP_TEST_WRITE, KTDP_TEST_CALLER,
 			 KTDP_TEST_MM_HELD), -EPERM, "fault when it has exited");
 	is(kmod_fault_as(kmod, handle, GFN, KTDP_TEST_WRITE, KTDP_TEST_KTHREAD,
@@ -634,6 +712,8 @@ static const struct tap_case cases[] = {
 	{ "fault", test_fault },
 	{ "fault_read_only", test_fault_read_only },
 	{ "fault_contexts", test_fault_contexts },
+	{ "fault_range", test_fault_range },
+	{ "importers_are_seen", test_importers_are_seen },
 	{ "exited_vmm", test_exited_vmm },
 	{ "storm", test_storm },
 };

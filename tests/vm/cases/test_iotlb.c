@@ -170,7 +170,7 @@ static void test_two_engines(void)
 
 	setup();
 	second = dma_open();
-	is(dma_attach(second, eb.tdp, 0), 0, "a second engine on the TDP fd");
+	is(kvm_tdp_dma_attach(second, eb.tdp), 0, "a second engine on the TDP fd");
 	is(ktdp_stats(eb.tdp).importers, 2, "two importers");
 	is(dma_read(second, GPA, &byte, 1, 0), 0, "it reads");
 	warm(&told);
@@ -178,14 +178,14 @@ static void test_two_engines(void)
 	must(madvise(eb.mem.hva, PAGE_4K, MADV_DONTNEED));
 	ok(told_covers(&other, GPA, PAGE_4K), "the second is told");
 	check_gone(&told, "the first", GPA);
-	is(dma_detach(second), 0, "detach one");
+	is(kvm_tdp_dma_detach(second), 0, "detach one");
 	is(ktdp_stats(eb.tdp).importers, 1, "one importer");
 	warm(&told);
 	told_begin(&other, second);
 	must(madvise(eb.mem.hva, PAGE_4K, MADV_DONTNEED));
 	check_gone(&told, "the one that stays", GPA);
 	ok(told_nothing(&other), "the one that is detached is not told");
-	is(dma_attach(second, eb.tdp, 0), 0, "attach again");
+	is(kvm_tdp_dma_attach(second, eb.tdp), 0, "attach again");
 	check(engine_read(GPA, &byte, 1, 0), 0, 1, "and read");
 	close(second);
 	is(ktdp_stats(eb.tdp).importers, 1, "close detaches");
@@ -203,16 +203,7 @@ static int child_uses_engine(void)
 static int child_attaches(void)
 {
 	eb.dma = dma_open();
-	return dma_attach(eb.dma, eb.tdp, getppid()) || child_uses_engine();
-}
-
-static int child_attaches_as_itself(void)
-{
-	unsigned char byte;
-
-	eb.dma = dma_open();
-	return dma_attach(eb.dma, eb.tdp, 0) ||
-	       dma_read(eb.dma, GPA, &byte, 1, 0) != -EINVAL;
+	return kvm_tdp_dma_attach(eb.dma, eb.tdp) || child_uses_engine();
 }
 
 static void test_fork(void)
@@ -220,8 +211,6 @@ static void test_fork(void)
 	setup();
 	is(in_child(child_uses_engine), 0, "an engine in a child");
 	is(in_child(child_attaches), 0, "a child's engine on the parent's VM");
-	is(in_child(child_attaches_as_itself), 0,
-	   "a child that takes itself for the VMM");
 	is(ktdp_stats(eb.tdp).importers, 1, "their engines are gone");
 	check(engine_read(GPA, &(char){ 0 }, 1, 0), 0, 1,
 	      "the parent's works");
@@ -232,7 +221,7 @@ static void test_fork(void)
 static void child_vm(int sock)
 {
 	setup();
-	dma_detach(eb.dma);
+	kvm_tdp_dma_detach(eb.dma);
 	sys_send_fd(sock, eb.tdp);
 	pause();
 	_exit(0);
@@ -251,7 +240,7 @@ static void test_exited_vmm(void)
 		child_vm(socks[1]);
 	eb.tdp = sys_recv_fd(socks[0]);
 	eb.dma = dma_open();
-	is(dma_attach(eb.dma, eb.tdp, pid), 0, "attach to another process's VM");
+	is(kvm_tdp_dma_attach(eb.dma, eb.tdp), 0, "attach to another process's VM");
 	is(dma_read(eb.dma, GPA, buf, sizeof(buf), 0), 0, "read");
 	ok(holds(buf, 0, sizeof(buf), 0), "its memory");
 	told_begin(&told, eb.dma);
@@ -260,8 +249,9 @@ static void test_exited_vmm(void)
 	ok(told_of(&told, GPA, PAGE_4K), "told before the VMM had exited");
 	check(engine_read(GPA, buf, 1, 0), -EPERM, 0, "read then");
 	check(engine_write(GPA, buf, 1, 0), -EPERM, 0, "write then");
-	is(dma_detach(eb.dma), 0, "detach");
-	is(dma_attach(eb.dma, eb.tdp, pid), -ESRCH, "attach by a pid that is gone");
+	is(kvm_tdp_dma_detach(eb.dma), 0, "detach");
+	is(kvm_tdp_dma_attach(eb.dma, eb.tdp), 0, "attach once more");
+	check(engine_read(GPA, buf, 1, 0), -EPERM, 0, "read then");
 	close(eb.tdp);
 	close(eb.dma);
 	close(socks[0]);
@@ -342,7 +332,7 @@ static void test_kill(void)
 	usleep(100000);
 	kill(pid, SIGKILL);
 	ok(sys_wait(pid, 5000) != -ETIMEDOUT, "a killed process goes");
-	is(dma_detach(eb.dma), 0, "and the engine is free");
+	is(kvm_tdp_dma_detach(eb.dma), 0, "and the engine is free");
 	teardown();
 }
 

@@ -120,7 +120,7 @@ static uint64_t root_of(int tdp)
 {
 	struct kvm_tdp_info info;
 
-	return ktdp_info(tdp, &info) ? 0 : info.root_hpa;
+	return kvm_tdp_get_info(tdp, &info) ? 0 : info.root_hpa;
 }
 
 static void test_share(void)
@@ -132,7 +132,7 @@ static void test_share(void)
 
 	begin();
 	root = root_of(bed.tdp);
-	second = ktdp_create(bed.vm.fd, 0);
+	second = kvm_tdp_create(bed.vm.fd, 0);
 	ok(second >= 0, "a second TDP fd");
 	ok(root, "there is a root");
 	is(root_of(second), root, "it is the root of both");
@@ -142,7 +142,7 @@ static void test_share(void)
 	stats[1] = ktdp_stats(second);
 	ok(!memcmp(&stats[0], &stats[1], sizeof(stats[0])), "counters are shared");
 	vm_open(&other);
-	third = ktdp_create(other.fd, 0);
+	third = kvm_tdp_create(other.fd, 0);
 	ok(third >= 0, "TDP fd of another VM");
 	ok(root_of(third) && root_of(third) != root, "has another root");
 	ok(ktdp_absent(third, 0, WHOLE), "and maps nothing yet");
@@ -164,7 +164,7 @@ static void test_again(void)
 	close_tdp();
 	vm_spin(&bed.vm, GPA, SIZE, GEN(1));
 	for (i = 0; i < 30; i++) {
-		tdp = ktdp_create(bed.vm.fd, 0);
+		tdp = kvm_tdp_create(bed.vm.fd, 0);
 		good += tdp >= 0 && ktdp_counts_agree(tdp) &&
 			!ktdp_prefault(tdp, GPA, SIZE, ACC_W) &&
 			ktdp_mapped(tdp, GPA, SIZE);
@@ -220,7 +220,7 @@ static void test_as_id(void)
 
 	begin();
 	mem_small(&smm, SIZE);
-	tdp = ktdp_create(bed.vm.fd, 1);
+	tdp = kvm_tdp_create(bed.vm.fd, 1);
 	ok(tdp >= 0, "TDP fd of SMM");
 	ok(root_of(tdp) && root_of(tdp) != root_of(bed.tdp), "with a root of its own");
 	is(ktdp_prefault(tdp, GPA, SIZE, ACC_R), -EFAULT, "normal memory is not SMM's");
@@ -261,11 +261,11 @@ static void attach(struct vmm *vmm, int *tdp, int *dma)
 	int fd = vmm_steal_fd(vmm);
 
 	ok(fd >= 0, "take the VM fd");
-	*tdp = ktdp_create(fd, 0);
+	*tdp = kvm_tdp_create(fd, 0);
 	ok(*tdp >= 0, "create a TDP fd for it");
 	close(fd);
 	*dma = dma_open();
-	is(dma_attach(*dma, *tdp, vmm->pid), 0, "attach an engine");
+	is(kvm_tdp_dma_attach(*dma, *tdp), 0, "attach an engine");
 	is(dma_check(*dma, GPA, VMM_SIZE, VMM_GEN), 0,
 	   "which reads what the guest wrote");
 }
@@ -279,13 +279,13 @@ static void test_foreign(void)
 	fd = vmm_steal_fd(&vmm);
 	ok(fd >= 0, "take the VM fd");
 	is(sys_cap(CAP_SYS_PTRACE, false), 0, "drop CAP_SYS_PTRACE");
-	is(ktdp_create(fd, 0), -EIO, "without it no TDP fd of another's VM");
+	is(kvm_tdp_create(fd, 0), -EIO, "without it no TDP fd of another's VM");
 	is(sys_cap(CAP_SYS_PTRACE, true), 0, "raise it");
 	attach(&vmm, &tdp, &dma);
 	is(dma_fill(dma, GPA + VMM_SIZE / 2, PAGE_4K, GEN(4)), 0, "engine writes");
 	is(dma_check(dma, GPA + VMM_SIZE / 2, PAGE_4K, GEN(4)), 0, "and reads");
 	ok(vmm_kill(&vmm), "kill the VMM");
-	is(ktdp_create(fd, 0), -ENODEV, "then there is no other TDP fd");
+	is(kvm_tdp_create(fd, 0), -ENODEV, "then there is no other TDP fd");
 	close(fd);
 	check_dead("killed", tdp, dma);
 }
@@ -300,12 +300,12 @@ static void test_inherited(void)
 	pid = must(fork());
 	if (!pid) {
 		sys_cap(CAP_SYS_PTRACE, false);
-		ret = ktdp_create(bed.vm.fd, 0);
+		ret = kvm_tdp_create(bed.vm.fd, 0);
 		_exit(ret == -EIO ? 0 : 1);
 	}
 	is(sys_wait_exit(pid, PATIENCE), 0, "EIO for a child with the VM fd");
 	sys_cap(CAP_SYS_PTRACE, false);
-	ret = ktdp_create(bed.vm.fd, 0);
+	ret = kvm_tdp_create(bed.vm.fd, 0);
 	ok(ret >= 0, "the VMM itself needs no capability");
 	sys_cap(CAP_SYS_PTRACE, true);
 	close(ret);
@@ -322,7 +322,7 @@ static void test_create_dead(void)
 	fd = vmm_steal_fd(&vmm);
 	ok(fd >= 0, "take the VM fd");
 	ok(vmm_kill(&vmm), "kill the VMM");
-	is(ktdp_create(fd, 0), -ENODEV, "no TDP fd of a dead process's VM");
+	is(kvm_tdp_create(fd, 0), -ENODEV, "no TDP fd of a dead process's VM");
 	close(fd);
 }
 
@@ -410,11 +410,11 @@ static void check_kill_in_create(int round, struct killer *killer,
 	pthread_t thread;
 
 	start_killer(killer, &thread);
-	tdp = ktdp_create(fd, 0);
+	tdp = kvm_tdp_create(fd, 0);
 	if (tdp < 0) {
 		is(tdp, -ENODEV, "round %d, killed before create", round);
 	} else {
-		ret = dma_attach(dma, tdp, killer->vmm->pid);
+		ret = kvm_tdp_dma_attach(dma, tdp);
 		if (ret)
 			is(ret, -ESRCH, "round %d, killed before attach", round);
 		else
@@ -466,9 +466,9 @@ static void test_ftrace(void)
 	close_dma();
 	close_tdp();
 	is(sys_ftrace_off(), 0, "hooks not in use can");
-	is(ktdp_create(bed.vm.fd, 0), -EBUSY, "then there is no TDP fd");
+	is(kvm_tdp_create(bed.vm.fd, 0), -EBUSY, "then there is no TDP fd");
 	is(sys_write(SYS_FTRACE, "1"), 0, "switched on again");
-	bed.tdp = ktdp_create(bed.vm.fd, 0);
+	bed.tdp = kvm_tdp_create(bed.vm.fd, 0);
 	ok(bed.tdp >= 0, "there is one");
 	end();
 }
@@ -530,7 +530,7 @@ static void test_debugfs(void)
 	is(vm, bed.vm.fd, "another VM has the same number");
 	is(klog_count(klog, "debugfs: duplicate directory"), 1,
 	   "and no directory, as KVM says");
-	tdp = ktdp_create(vm, 0);
+	tdp = kvm_tdp_create(vm, 0);
 	ok(tdp >= 0, "it can be exported");
 	close(tdp);
 	close(vm);

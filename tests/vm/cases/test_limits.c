@@ -63,7 +63,7 @@ static void full_open(void)
 	vm_open(&bed.vm);
 	mem_repeated(&mem, PAGE_1G);
 	vm_map(&bed.vm, 1, GPA, &mem);
-	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 }
 
 /* What is unmapped is freed by and by. */
@@ -127,7 +127,7 @@ static void vmm_faulting(void)
 	vm_add_vcpu(&bed.vm);
 	mem_repeated(&mem, SEED_SIZE);
 	vm_map(&bed.vm, 1, GPA, &mem);
-	bed.tdp = must(ktdp_create(bed.vm.fd, 0));
+	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 	must(guest_touch(&bed.vm, GPA, SEED_SIZE));
 	vm_spin(&bed.vm, GPA, SEED_SIZE, 0);
 	max = must(open(CGROUP "memory.max", O_WRONLY | O_CLOEXEC));
@@ -272,7 +272,7 @@ static void test_fds(void)
 	must(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W));
 	before = ktdp_stats(bed.tdp).table_pages;
 	for (i = 0; i < FDS; i++) {
-		fds[i] = ktdp_create(bed.vm.fd, 0);
+		fds[i] = kvm_tdp_create(bed.vm.fd, 0);
 		failed += fds[i] < 0;
 	}
 	is(failed, 0, "%d TDP fds of one VM", FDS);
@@ -291,7 +291,7 @@ static int export_encrypted(void)
 	int ret;
 
 	kmod_do(kmod, KTDP_TEST_ENCRYPT, &encrypt);
-	ret = ktdp_create(bed.vm.fd, 1);
+	ret = kvm_tdp_create(bed.vm.fd, 1);
 	encrypt.on = 0;
 	kmod_do(kmod, KTDP_TEST_ENCRYPT, &encrypt);
 	return ret == -EOPNOTSUPP ? 0 : -1;
@@ -299,7 +299,7 @@ static int export_encrypted(void)
 
 static int export_unhooked(void)
 {
-	return ktdp_create(bed.vm.fd, 0) == -EBUSY ? 0 : -1;
+	return kvm_tdp_create(bed.vm.fd, 0) == -EBUSY ? 0 : -1;
 }
 
 static int read_spoilt(void)
@@ -316,8 +316,8 @@ static int fault_badly(void)
 
 	bad += ktdp_prefault(bed.tdp, GPA + SIZE, PAGE_4K, ACC_R) != -EFAULT;
 	bad += ktdp_prefault(bed.tdp, 1, PAGE_4K, ACC_R) != -EINVAL;
-	bad += ktdp_create(0, 0) != -EINVAL;
-	bad += ktdp_create(bed.vm.fd, 9) != -EINVAL;
+	bad += kvm_tdp_create(0, 0) != -EINVAL;
+	bad += kvm_tdp_create(bed.vm.fd, 9) != -EINVAL;
 	bad += sys(ioctl(bed.tdp, KVM_TDP_READ_MAP, &map)) != -EINVAL;
 	bad += kmod_fault_as(kmod, handle, GPA / PAGE_4K, KTDP_TEST_READ,
 			     KTDP_TEST_CALLER, 1) != -EINVAL;
@@ -425,7 +425,7 @@ static unsigned int disarmed_early(void)
 
 	do {
 		start = sys_now();
-		close(must(ktdp_create(bed.vm.fd, 0)));
+		close(must(kvm_tdp_create(bed.vm.fd, 0)));
 		times = kmod_passes(kmod, 0);
 		usleep(3000000);
 		times = kmod_passes(kmod, 0) - times;
@@ -450,7 +450,7 @@ static void test_rearm(void)
 	vm_open(&bed.vm);
 	kmod_stop(kmod, 0, &disarm, 0);
 	for (i = 0; i < ROUNDS; i++)
-		close(must(ktdp_create(bed.vm.fd, 0)));
+		close(must(kvm_tdp_create(bed.vm.fd, 0)));
 	times = kmod_passes(kmod, 0);
 	/* A round may take longer than they stay armed. */
 	ok(times < ROUNDS, "%d times exported: %u times disarmed", ROUNDS, times);
@@ -484,7 +484,7 @@ static void test_seed_lock(void)
 	is(guest_touch(&bed.vm, GPA, SEED_SIZE), 0, "the guest has %u windows",
 	   windows);
 	kmod_stop(kmod, 0, &write_lock, gettid());
-	tdp = must(ktdp_create(bed.vm.fd, 0));
+	tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 	taken = kmod_passes(kmod, 0);
 	kmod_unstop(kmod, 0);
 	ok(ktdp_stats(tdp).seeded >= SEED_SIZE / PAGE_4K, "all are copied");

@@ -17,7 +17,7 @@ static struct vm vm;
 static void test_without_vcpu(void)
 {
 	vm_open(&vm);
-	is(ktdp_create(vm.fd, 0), -EOPNOTSUPP, "no vCPU yet");
+	is(kvm_tdp_create(vm.fd, 0), -EOPNOTSUPP, "no vCPU yet");
 	vm_close(&vm);
 }
 
@@ -30,8 +30,8 @@ static void test_with_vcpu(void)
 	vm_add_vcpu(&vm);
 	vm_map(&vm, 1, PAGE_2M, &mem);
 	is(guest_fill(&vm, PAGE_2M, PAGE_4K, 1), 0, "the guest runs");
-	is(ktdp_create(vm.fd, 0), -EOPNOTSUPP, "a VM that has run");
-	is(ktdp_create(vm.fd, 1), -EOPNOTSUPP, "its other address space");
+	is(kvm_tdp_create(vm.fd, 0), -EOPNOTSUPP, "a VM that has run");
+	is(kvm_tdp_create(vm.fd, 1), -EOPNOTSUPP, "its other address space");
 	is(guest_check(&vm, PAGE_2M, PAGE_4K, 1), 0, "the guest goes on");
 	vm_close(&vm);
 	mem_free(&mem);

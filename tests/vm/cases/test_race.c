@@ -309,7 +309,7 @@ static void test_last_put(void)
 	vm_add_vcpu(&bed.vm);
 	for (i = 0; i < 60; i++) {
 		vm_map(&bed.vm, 1, GPA, &first);
-		tdp = must(ktdp_create(bed.vm.fd, 0));
+		tdp = must(kvm_tdp_create(bed.vm.fd, 0));
 		must(guest_fill(&bed.vm, GPA, LITTLE, GEN(1)));
 		must(-pthread_create(&thread, NULL, close_last, &tdp));
 		usleep(i * 500);

@@ -46,7 +46,7 @@ static void begin_size(const char *what, uint64_t gpa, size_t size)
 	title = what;
 	mem_small(&mem, size);
 	eager_open(&bed, &before);
-	ktdp_info(bed.tdp, &info);
+	kvm_tdp_get_info(bed.tdp, &info);
 	if (info.level != 4)
 		bail("the table has %u levels", info.level);
 	if (slot_set(gpa, 0))
@@ -64,7 +64,7 @@ static void check_verify(void)
 {
 	struct kvm_tdp_verify v;
 
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, T("verify"));
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, T("verify"));
 	is(v.stale, 0, T("nothing is stale"));
 	is(v.excess + v.no_slot + v.reserved + v.counters, 0, T("or wrong otherwise"));
 	is(v.undecided, 0, T("or undecided"));
@@ -248,7 +248,7 @@ static void test_seed(void)
 	close(bed.tdp);
 	is(guest_fill(&bed.vm, BEYOND, SIZE, GEN(1)), 0, T("guest writes beyond"));
 	vm_map(&bed.vm, 2, GPA, &low);
-	bed.tdp = must(sys(ktdp_create(bed.vm.fd, 0)));
+	bed.tdp = must(sys(kvm_tdp_create(bed.vm.fd, 0)));
 	bed.dma = dma_open_on(bed.tdp);
 	ok(bed_agrees(&bed, GPA, low.hva, SIZE), T("the alias has its own pages"));
 	ok(ktdp_absent(bed.tdp, BEYOND, SIZE), T("nothing is beyond"));
@@ -381,15 +381,15 @@ static void test_verify(void)
 	vm_map(&bed.vm, 2, GPA_LOW, &low);
 	is(ktdp_prefault(bed.tdp, GPA_LOW, SIZE, ACC_W), 0, T("pages within reach"));
 	is(guest_fill(&bed.vm, BEYOND, SIZE, GEN(1)), 0, T("guest writes beyond"));
-	is(ktdp_verify(bed.tdp, GPA_LOW, PAGE_2M, &v), 0, T("verify what is within"));
+	is(kvm_tdp_verify_range(bed.tdp, GPA_LOW, PAGE_2M, &v), 0, T("verify what is within"));
 	is(v.pages, PAGES, T("pages"));
 	is(ktdp_verify_wrong(&v), 0, T("nothing is wrong"));
-	is(ktdp_verify(bed.tdp, BEYOND, SIZE, &v), 0, T("verify what is beyond"));
+	is(kvm_tdp_verify_range(bed.tdp, BEYOND, SIZE, &v), 0, T("verify what is beyond"));
 	is(v.pages, 0, T("no page"));
-	is(ktdp_verify(bed.tdp, GPA, SIZE, &v), 0, T("verify the alias"));
+	is(kvm_tdp_verify_range(bed.tdp, GPA, SIZE, &v), 0, T("verify the alias"));
 	is(v.pages, 0, T("no page"));
 	must(madvise(mem.hva, SIZE, MADV_DONTNEED));
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, T("verify all, memory gone"));
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, T("verify all, memory gone"));
 	is(ktdp_verify_wrong(&v), 0, T("nothing is wrong"));
 	end();
 	mem_free(&low);

@@ -317,14 +317,14 @@ static void test_shrink(void)
 	is(ktdp_stats(bed.tdp).leaves[0], st.leaves[0],
 	   "shrink: a table that has an importer stays");
 
-	is(dma_detach(bed.dma), 0, "shrink: the importer goes");
+	is(kvm_tdp_dma_detach(bed.dma), 0, "shrink: the importer goes");
 	shrink();
 	st = ktdp_stats(bed.tdp);
 	is(st.leaves[0], 0, "shrink: the table is emptied");
 	is(st.table_pages, 1, "shrink: all but its root is given back");
 	is(st.pool_pages, 0, "shrink: the reserve too");
 
-	is(dma_attach(bed.dma, bed.tdp, 0), 0, "shrink: an importer comes");
+	is(kvm_tdp_dma_attach(bed.dma, bed.tdp), 0, "shrink: an importer comes");
 	ok(ktdp_stats(bed.tdp).leaves[0] >= TABLES,
 	   "shrink: it finds what KVM has mapped");
 	is(check_windows(), 0, "shrink: and reads it");

@@ -142,7 +142,7 @@ static void take(enum step step)
 
 	switch (step) {
 	case STEP_TDP:
-		bed.tdp = must(sys(ktdp_create(bed.vm.fd, 0)));
+		bed.tdp = must(sys(kvm_tdp_create(bed.vm.fd, 0)));
 		bed.dma = dma_open_on(bed.tdp);
 		break;
 	case STEP_LOG:

@@ -60,7 +60,7 @@ static void begin(void)
 	must(vm_slot(&bed.vm, 2, READ_ONLY_GPA, SIZE, mem.hva, KVM_MEM_READONLY));
 	must(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W));
 	dev = must(open("/dev/kvm_tdp", O_RDWR));
-	must(ktdp_info(bed.tdp, &info));
+	must(kvm_tdp_get_info(bed.tdp, &info));
 	secrets[PAGES] = info.root_hpa;
 	for (i = 0; i < PAGES; i++)
 		secrets[i] = mem_hpa(mem.hva + i * PAGE_4K);
@@ -193,7 +193,7 @@ static int ask_for_hpa(void)
 	struct ktdp_map map;
 	int told;
 
-	must(ktdp_info(bed.tdp, &info));
+	must(kvm_tdp_get_info(bed.tdp, &info));
 	ktdp_read_map(bed.tdp, GPA, SIZE, &map);
 	told = info.root_hpa || map.nr != 1 || map.runs[0].hpa;
 	ktdp_free_map(&map);
@@ -236,7 +236,7 @@ static int verify_all(void)
 {
 	struct kvm_tdp_verify verify;
 
-	return ktdp_verify(bed.tdp, 0, 1UL << 40, &verify);
+	return kvm_tdp_verify_range(bed.tdp, 0, 1UL << 40, &verify);
 }
 
 static int read_by_engine(void)
@@ -463,15 +463,9 @@ static bool text_has_secret(const char *text)
 
 static int own_fdinfo_tells(void)
 {
-	char text[8192], path[64];
-	int fd;
-	ssize_t n;
+	char text[8192];
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", bed.tdp);
-	fd = must(open(path, O_RDONLY));
-	n = must(read(fd, text, sizeof(text) - 1));
-	text[n] = 0;
-	close(fd);
+	sys_fdinfo(bed.tdp, text, sizeof(text));
 	if (!strstr(text, "kvm_tdp_leaves_4k:\t16\n"))
 		return 2;
 	return text_has_secret(text);

@@ -85,12 +85,28 @@ static void prepare_verify(void *arg)
 	};
 }
 
+static void prepare_slots(void *arg)
+{
+	*(struct kvm_tdp_slots *)arg = (struct kvm_tdp_slots){
+		.size = sizeof(struct kvm_tdp_slots),
+		.slots = (uintptr_t)u.data, .nr_slots = 8,
+	};
+}
+
+static void prepare_importers(void *arg)
+{
+	*(struct kvm_tdp_importers *)arg = (struct kvm_tdp_importers){
+		.size = sizeof(struct kvm_tdp_importers),
+		.importers = (uintptr_t)u.data, .nr_importers = 8,
+	};
+}
+
 static void prepare_attach(void *arg)
 {
 	*(struct kvm_tdp_dma_attach *)arg = (struct kvm_tdp_dma_attach){
 		.size = sizeof(struct kvm_tdp_dma_attach), .tdp_fd = u.tdp,
 	};
-	dma_detach(u.dma);
+	kvm_tdp_dma_detach(u.dma);
 }
 
 static void prepare_detach(void *arg)
@@ -98,7 +114,7 @@ static void prepare_detach(void *arg)
 	*(struct kvm_tdp_dma_detach *)arg = (struct kvm_tdp_dma_detach){
 		.size = sizeof(struct kvm_tdp_dma_detach),
 	};
-	dma_attach(u.dma, u.tdp, 0);
+	kvm_tdp_dma_attach(u.dma, u.tdp);
 }
 
 static void prepare_rw(void *arg)
@@ -110,7 +126,7 @@ static void prepare_rw(void *arg)
 	rw->gpa = RAM_GPA;
 	rw->buf = (uintptr_t)u.data;
 	rw->length = 1000;
-	dma_attach(u.dma, u.tdp, 0);
+	kvm_tdp_dma_attach(u.dma, u.tdp);
 }
 
 static void prepare_copy(void *arg)
@@ -122,7 +138,7 @@ static void prepare_copy(void *arg)
 	copy->src_gpa = RAM_GPA;
 	copy->dst_gpa = RAM_GPA + PAGE_4K;
 	copy->length = 1000;
-	dma_attach(u.dma, u.tdp, 0);
+	kvm_tdp_dma_attach(u.dma, u.tdp);
 }
 
 static void prepare_dma_stats(void *arg)
@@ -131,7 +147,7 @@ static void prepare_dma_stats(void *arg)
 
 	stats->size = sizeof(*stats);
 	stats->flags = 0;
-	dma_attach(u.dma, u.tdp, 0);
+	kvm_tdp_dma_attach(u.dma, u.tdp);
 }
 
 #define FIELD(type, member) \
@@ -166,6 +182,10 @@ static const struct op {
 	  .first = offsetof(struct kvm_tdp_stats, seeded),
 	  .prepare = prepare_stats },
 	{ OP(KVM_TDP_VERIFY, u.tdp, kvm_tdp_verify), .prepare = prepare_verify },
+	{ OP(KVM_TDP_READ_SLOTS, u.tdp, kvm_tdp_slots),
+	  .zero = { FIELD(kvm_tdp_slots, pad) }, .prepare = prepare_slots },
+	{ OP(KVM_TDP_READ_IMPORTERS, u.tdp, kvm_tdp_importers),
+	  .zero = { FIELD(kvm_tdp_importers, pad) }, .prepare = prepare_importers },
 	{ OP(KVM_TDP_DMA_ATTACH, u.dma, kvm_tdp_dma_attach),
 	  .prepare = prepare_attach, .silent = true },
 	{ OP(KVM_TDP_DMA_DETACH, u.dma, kvm_tdp_dma_detach),

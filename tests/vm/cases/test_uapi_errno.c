@@ -224,7 +224,7 @@ static void test_info(void)
 	int i;
 
 	uapi_open(&u);
-	is(ktdp_info(u.tdp, &info), 0, "info");
+	is(kvm_tdp_get_info(u.tdp, &info), 0, "info");
 	ok(info.type == KVM_TDP_FORMAT_EPT || info.type == KVM_TDP_FORMAT_NPT,
 	   "format %u", info.type);
 	ok(info.level == 4 || info.level == 5, "%u levels", info.level);
@@ -240,7 +240,7 @@ static void test_info(void)
 		   "bit 11 is reserved: bit 7 %d, level %d", i / 5, i % 5 + 1);
 
 	must(sys_cap(CAP_SYS_ADMIN, false));
-	is(ktdp_info(u.tdp, &plain), 0, "info without CAP_SYS_ADMIN");
+	is(kvm_tdp_get_info(u.tdp, &plain), 0, "info without CAP_SYS_ADMIN");
 	must(sys_cap(CAP_SYS_ADMIN, true));
 	is(plain.root_hpa, 0, "root_hpa is hidden");
 	plain.root_hpa = info.root_hpa;
@@ -405,26 +405,20 @@ static long long fdinfo_value(const char *text, const char *name)
 
 static void test_fdinfo(void)
 {
-	static char text[8192], path[64], hpa[32];
+	static char text[8192], hpa[32];
 	struct kvm_tdp_stats stats;
 	struct kvm_tdp_info info;
-	ssize_t n;
-	int fd;
 
 	uapi_open(&u);
 	is(ktdp_prefault(u.tdp, RAM_GPA, RAM_SIZE, ACC_W), 0, "prefault");
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", u.tdp);
-	fd = must(open(path, O_RDONLY));
-	n = must(read(fd, text, sizeof(text) - 1));
-	text[n] = 0;
-	close(fd);
+	sys_fdinfo(u.tdp, text, sizeof(text));
 	stats = ktdp_stats(u.tdp);
 	is(stats.leaves[0], RAM_PAGES, "leaves counted");
 	is(fdinfo_value(text, "leaves_4k"), stats.leaves[0], "fdinfo: 4K");
 	is(fdinfo_value(text, "leaves_2m"), stats.leaves[1], "fdinfo: 2M");
 	is(fdinfo_value(text, "leaves_1g"), stats.leaves[2], "fdinfo: 1G");
 	is(fdinfo_value(text, "faults"), stats.faults, "fdinfo: faults");
-	must(ktdp_info(u.tdp, &info));
+	must(kvm_tdp_get_info(u.tdp, &info));
 	snprintf(hpa, sizeof(hpa), "%llx", info.root_hpa);
 	ok(!strstr(text, hpa), "fdinfo does not show root_hpa");
 	uapi_close(&u);
@@ -432,13 +426,13 @@ static void test_fdinfo(void)
 
 /* /dev/kvm_tdp_dma */
 
-static int attach(int tdp_fd, pid_t pid)
+static int attach(int tdp_fd)
 {
 	int ret;
 
-	dma_detach(u.dma);
-	ret = dma_attach(u.dma, tdp_fd, pid);
-	dma_detach(u.dma);
+	kvm_tdp_dma_detach(u.dma);
+	ret = kvm_tdp_dma_attach(u.dma, tdp_fd);
+	kvm_tdp_dma_detach(u.dma);
 	return ret;
 }
 
@@ -447,25 +441,19 @@ static void test_dma_attach(void)
 	int fd;
 
 	uapi_open(&u);
-	is(dma_detach(u.dma), -ENOTCONN, "detach, not attached");
+	is(kvm_tdp_dma_detach(u.dma), -ENOTCONN, "detach, not attached");
 	is(dma_read(u.dma, RAM_GPA, u.data, 8, 0), -ENOTCONN, "read, not attached");
 	is(dma_write(u.dma, RAM_GPA, u.data, 8, 0), -ENOTCONN, "write, not attached");
 	is(dma_copy(u.dma, RAM_GPA, RAM_GPA, 8, 0), -ENOTCONN, "copy, not attached");
 	fd = must(dup(u.tdp));
 	close(fd);
-	is(attach(fd, 0), -EBADF, "closed fd");
-	is(attach(-1, 0), -EBADF, "fd -1");
-	is(attach(u.vm.fd, 0), -EINVAL, "VM fd");
-	is(attach(u.dma, 0), -EINVAL, "itself");
-	is(attach(u.tdp, 0x3fffffff), -ESRCH, "no such process");
-	is(attach(u.tdp, getpid()), 0, "own pid");
-	is(dma_attach(u.dma, u.tdp, 0), 0, "attach");
-	is(dma_attach(u.dma, u.tdp, 0), -EBUSY, "attached already");
-	is(dma_detach(u.dma), 0, "detach");
-
-	is(dma_attach(u.dma, u.tdp, 1), 0, "another process");
-	is(dma_read(u.dma, RAM_GPA, u.data, 8, 0), -EINVAL,
-	   "its mm is not the VM's");
+	is(attach(fd), -EBADF, "closed fd");
+	is(attach(-1), -EBADF, "fd -1");
+	is(attach(u.vm.fd), -EINVAL, "VM fd");
+	is(attach(u.dma), -EINVAL, "itself");
+	is(kvm_tdp_dma_attach(u.dma, u.tdp), 0, "attach");
+	is(kvm_tdp_dma_attach(u.dma, u.tdp), -EBUSY, "attached already");
+	is(kvm_tdp_dma_detach(u.dma), 0, "detach");
 
 	must(sys_cap(CAP_SYS_ADMIN, false));
 	is(sys(open("/dev/kvm_tdp_dma", O_RDWR)), -EPERM,
@@ -492,7 +480,7 @@ static void test_dma_rw(void)
 	uint64_t n;
 
 	uapi_open(&u);
-	must(dma_attach(u.dma, u.tdp, 0));
+	must(kvm_tdp_dma_attach(u.dma, u.tdp));
 	is(dma_read(u.dma, RAM_GPA, u.data, 8, KVM_TDP_DMA_NOFAULT), -ENXIO,
 	   "NOFAULT, not mapped");
 	is(dma_request(KVM_TDP_DMA_READ, RAM_END - 100, u.data, 200, &n), -EFAULT,

@@ -339,7 +339,7 @@ static pid_t start_engine(int tdp, pid_t vmm, int child_uffd)
 	/* The last one holds up the wait; it must not be the waiter's. */
 	close(child_uffd);
 	dma = dma_open();
-	if (dma_attach(dma, tdp, vmm))
+	if (kvm_tdp_dma_attach(dma, tdp))
 		_exit(1);
 	dma_read(dma, GPA, &word, sizeof(word), 0);
 	_exit(0);

@@ -81,15 +81,15 @@ static void test_clean(void)
 	is(guest_fill(&bed.vm, GPA_LOW, PAGE_2M, GEN(1)), 0, "and a 2M page");
 	is(ktdp_prefault(bed.tdp, GPA + PAGE_2M, PAGE_2M - PAGE_4K, ACC_R), 0,
 	   "the rest is faulted in");
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "verify all");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "verify all");
 	ok(is_clean(&v), "nothing is wrong");
 	is(v.undecided, 0, "nor undecided");
 	ok(v.pages >= PAGES - 1 + 512, "pages of all kinds: %llu", v.pages);
 	ok(v.leaves < v.pages - 510, "in fewer leaves: %llu", v.leaves);
-	is(ktdp_verify(bed.tdp, GPA, PAGE_4K, &v), 0, "verify a page");
+	is(kvm_tdp_verify_range(bed.tdp, GPA, PAGE_4K, &v), 0, "verify a page");
 	is(v.pages, 1, "is one page");
 	is(v.gpa, GPA + PAGE_4K, "and ends behind it");
-	is(ktdp_verify(bed.tdp, GPA + SIZE, PAGE_1G, &v), 0, "verify nothing");
+	is(kvm_tdp_verify_range(bed.tdp, GPA + SIZE, PAGE_1G, &v), 0, "verify nothing");
 	is(v.pages, 0, "is no page");
 	end();
 	mem_free(&huge);
@@ -105,15 +105,15 @@ static void test_stale(void)
 	other = poke(gpa + PAGE_4K, 0);
 	flip = poke(gpa, 0) ^ other;
 	poke(gpa, flip);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "another page is planted: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "another page is planted: verify");
 	is(v.stale, 1, "one is stale");
 	is(v.kvm, 1, "and not what KVM maps");
 	is(ktdp_verify_wrong(&v), 2, "nothing else is wrong");
 	is(v.first_bad, gpa, "it is that one");
-	is(ktdp_verify(bed.tdp, gpa + PAGE_4K, SIZE, &v), 0, "verify behind it");
+	is(kvm_tdp_verify_range(bed.tdp, gpa + PAGE_4K, SIZE, &v), 0, "verify behind it");
 	ok(is_clean(&v), "nothing is wrong");
 	poke(gpa, flip);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	end();
 }
@@ -126,7 +126,7 @@ static void test_write_only(void)
 	begin(0);
 	must(mprotect(mem.hva, PAGE_2M, PROT_WRITE));
 	is(ktdp_prefault(bed.tdp, GPA, 2 * PAGE_4K, ACC_W), 0, "two pages");
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "verify all");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "verify all");
 	is(ktdp_verify_wrong(&v), 0, "nothing is wrong");
 	is(v.undecided, 2, "but of two pages it is not known");
 	end();
@@ -143,11 +143,11 @@ static void test_stale_gone(void)
 	entry = poke(GPA, 0);
 	must(madvise(mem.hva, PAGE_4K, MADV_DONTNEED));
 	poke(GPA, entry);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf outlived its page: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "a leaf outlived its page: verify");
 	is(v.stale, 1, "it is stale");
 	is(v.first_bad, GPA, "it is that one");
 	poke(GPA, entry);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	end();
 }
@@ -157,10 +157,10 @@ static void check_excess(const char *what, uint64_t gpa)
 	uint64_t writable = vm_is_intel() ? EPT_WRITABLE : NPT_WRITABLE;
 	struct kvm_tdp_verify v;
 
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "%s: verify", what);
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "%s: verify", what);
 	ok(is_clean(&v), "%s: nothing is wrong", what);
 	poke(gpa, writable);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "%s: made writable: verify", what);
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "%s: made writable: verify", what);
 	is(v.excess, 1, "%s: one page too much", what);
 	is(ktdp_verify_wrong(&v), 1, "%s: nothing else", what);
 	is(v.first_bad, gpa, "%s: that one", what);
@@ -200,7 +200,7 @@ static void test_no_slot(void)
 	   "the last page of the slot");
 	entry = poke(gpa - PAGE_4K, 0);
 	poke(gpa, entry);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf behind the slot: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "a leaf behind the slot: verify");
 	is(v.no_slot, 1, "one is in no slot");
 	is(v.stale, 0, "which is all there is to say of it");
 	ok(v.counters, "but that it is not counted");
@@ -216,7 +216,7 @@ static void test_reserved(void)
 	begin(0);
 	is(ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_W), 0, "pages");
 	poke(GPA + PAGE_4K, BIT_11);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a reserved bit: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "a reserved bit: verify");
 	is(v.reserved, 1, "one has reserved bits");
 	is(ktdp_verify_wrong(&v), 1, "nothing else is wrong");
 	is(v.first_bad, GPA + PAGE_4K, "it is that one");
@@ -233,13 +233,13 @@ static void test_counters(void)
 	is(ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_W), 0, "pages");
 	entry = poke(GPA, 0);
 	poke(GPA, entry);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "a leaf vanishes: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "a leaf vanishes: verify");
 	is(v.counters, 1, "one counter is wrong");
 	is(ktdp_verify_wrong(&v), 1, "nothing else is");
-	is(ktdp_verify(bed.tdp, GPA, SIZE, &v), 0, "a part only: verify");
+	is(kvm_tdp_verify_range(bed.tdp, GPA, SIZE, &v), 0, "a part only: verify");
 	ok(is_clean(&v), "the counters are not looked at");
 	poke(GPA, entry);
-	is(ktdp_verify(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
+	is(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v), 0, "it is put right: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	end();
 }
@@ -301,7 +301,7 @@ static void test_live(void)
 	     (round < 4000 && __atomic_load_n(&churn.rounds, __ATOMIC_RELAXED) <= 100);
 	     round++) {
 		guest_touch(&bed.vm, GPA, SIZE - PAGE_4K);
-		must(ktdp_verify(bed.tdp, 0, WHOLE, &v));
+		must(kvm_tdp_verify_range(bed.tdp, 0, WHOLE, &v));
 		bad += !is_clean(&v);
 		pages += v.pages;
 		retries += v.retries;
@@ -325,12 +325,12 @@ static void test_exiting(void)
 
 	vmm_start(&vmm);
 	vm = must(vmm_steal_fd(&vmm));
-	tdp = must(ktdp_create(vm, 0));
-	is(ktdp_verify(tdp, 0, WHOLE, &v), 0, "another process's VM: verify");
+	tdp = must(kvm_tdp_create(vm, 0));
+	is(kvm_tdp_verify_range(tdp, 0, WHOLE, &v), 0, "another process's VM: verify");
 	ok(is_clean(&v), "nothing is wrong");
 	ok(v.pages, "pages: %llu", v.pages);
 	ok(vmm_kill(&vmm), "the process is killed");
-	is(ktdp_verify(tdp, 0, WHOLE, &v), -EPERM, "verify");
+	is(kvm_tdp_verify_range(tdp, 0, WHOLE, &v), -EPERM, "verify");
 	close(tdp);
 	close(vm);
 }

@@ -45,7 +45,7 @@ static void begin(uint32_t flags)
 	is(vm_slot(&vm, SLOT, GPA, SIZE, mem.hva, flags), 0, "a slot");
 	kmod = kmod_open();
 	watch(KTDP_TEST_WATCH_ARM);
-	tdp = ktdp_create(vm.fd, 0);
+	tdp = kvm_tdp_create(vm.fd, 0);
 	handle = kmod_get(kmod, tdp);
 	watch(KTDP_TEST_WATCH_BEGIN);
 }

@@ -67,7 +67,7 @@ static void check_tables(void)
 		if (!beast->used || beast_kind(beast) != FILE_TDP ||
 		    beast->file->vm->owner == OWNER_DEAD)
 			continue;
-		ret = ktdp_verify(beast->fd, 0, EVERYTHING, &verify);
+		ret = kvm_tdp_verify_range(beast->fd, 0, EVERYTHING, &verify);
 		if (ret)
 			wrong("verify: %d", ret);
 		if (ktdp_verify_wrong(&verify))
@@ -143,7 +143,7 @@ static void fuzz_open(void)
 	sys_heap_settle();
 	count_open();
 	bed_open(&bed);
-	must(ktdp_info(bed.tdp, &info));
+	must(kvm_tdp_get_info(bed.tdp, &info));
 	fuzz_reach = 1ULL << (12 + 9 * info.level);
 	mem_small(&bed_ram, 16 * PAGE_4K);
 	vm_map(&bed.vm, 1, GPA, &bed_ram);

@@ -47,6 +47,7 @@ extern bool cover_guides;
 /* fuzz_count.c: what was called and what it answered */
 enum fuzz_kind {
 	FUZZ_CREATE, FUZZ_INFO, FUZZ_PREFAULT, FUZZ_MAP, FUZZ_STATS, FUZZ_VERIFY,
+	FUZZ_SLOTS_READ, FUZZ_IMPORTERS,
 	FUZZ_ATTACH, FUZZ_DETACH, FUZZ_READ, FUZZ_WRITE, FUZZ_COPY, FUZZ_DMA_STATS,
 	FUZZ_WRONG_NUMBER, FUZZ_WRONG_FILE, FUZZ_FILE_OP,
 	FUZZ_GET, FUZZ_PUT, FUZZ_REGISTER, FUZZ_UNREGISTER, FUZZ_FAULT,
@@ -143,7 +144,6 @@ struct fuzz_file {
 	enum file_kind kind;
 	struct fuzz_vm *vm;	/* or NULL; of an engine: it is attached to */
 	unsigned int as_id;
-	bool mm_fits;		/* of an engine: pid was that of the VM's owner */
 	uint32_t left;		/* of a TDP fd: importers that are registered for good */
 };
 

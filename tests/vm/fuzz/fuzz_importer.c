@@ -148,7 +148,7 @@ static int mm_of(const struct fuzz_vm *vm, bool *fits)
 
 	if (one_in(8))
 		mm = one_in(2) ? KTDP_TEST_MM_NULL : 1;
-	*fits = mm == vm->pid;
+	*fits = mm == vm->pid || mm == KTDP_TEST_MM_NULL;
 	return mm;
 }
 

@@ -14,7 +14,6 @@ struct fuzz_call {
 	struct beast *other;		/* that the struct names; or NULL */
 	struct spot data;		/* that it points to */
 	int free_fd;			/* the lowest before the call */
-	int pid;
 };
 
 struct fuzz_op {

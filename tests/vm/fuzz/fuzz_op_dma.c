@@ -11,12 +11,7 @@ static void make_attach(void *arg, struct fuzz_call *call)
 	struct kvm_tdp_dma_attach *attach = arg;
 
 	attach->tdp_fd = zoo_pick(FILE_TDP, &call->other);
-	call->pid = 0;
-	if (call->other && call->other->file && call->other->file->vm)
-		call->pid = call->other->file->vm->pid;
-	if (one_in(8))
-		call->pid = one_in(2) ? 1 : getpid();
-	attach->pid = call->pid;
+	attach->pid = one_in(8) ? (int)odd_number() : 0;
 }
 
 static void answers_attach(const void *arg, const struct fuzz_call *call,
@@ -29,14 +24,6 @@ static void answers_attach(const void *arg, const struct fuzz_call *call,
 	if (call->file->vm)
 		may(right, -EBUSY);
 	answers_fd(attach->tdp_fd, FILE_TDP, right);
-	if (attach->pid != call->pid ||
-	    (call->other && call->other->file && call->other->file->vm &&
-	     call->other->file->vm->owner == OWNER_DEAD && attach->pid > 1 &&
-	     attach->pid != getpid()))
-		may(right, -ESRCH);
-	/* Some number that was made up may be that of a process. */
-	if (attach->pid != call->pid && right->nr == 1)
-		may(right, 0);
 }
 
 static void done_attach(const void *arg, const void *after, int ret,
@@ -45,7 +32,6 @@ static void done_attach(const void *arg, const void *after, int ret,
 	const struct kvm_tdp_dma_attach *attach = arg;
 	struct beast *tdp = beast_of(attach->tdp_fd);
 	struct beast *engine;
-	pid_t pid = attach->pid ?: getpid();
 
 	if (ret)
 		return;
@@ -53,12 +39,11 @@ static void done_attach(const void *arg, const void *after, int ret,
 	if (!after || beast_kind(tdp) != FILE_TDP) {
 		for (engine = beasts; engine->file != call->file; engine++)
 			;
-		dma_detach(engine->fd);
+		kvm_tdp_dma_detach(engine->fd);
 		return;
 	}
 	call->file->vm = tdp->file->vm;
 	call->file->as_id = tdp->file->as_id;
-	call->file->mm_fits = pid == (tdp->file->vm->pid ?: getpid());
 }
 
 static void answers_detach(const void *arg, const struct fuzz_call *call,
@@ -107,8 +92,6 @@ static void answers_access(const struct fuzz_call *call, uint64_t gpa,
 		return;
 	if (nofault)
 		may(right, -ENXIO);
-	if (!call->file->mm_fits)
-		may(right, -EINVAL);
 	answers_fault(call, gpa, write, right);
 	if (!one_page) {
 		may(right, -EFAULT);

@@ -294,6 +294,130 @@ static void done_verify(const void *arg, const void *after, int ret,
 		wrong("verify: %#llx bytes are left", now->length);
 }
 
+/* KVM_TDP_READ_SLOTS */
+
+static void make_slots(void *arg, struct fuzz_call *call)
+{
+	struct kvm_tdp_slots *slots = arg;
+
+	slots->gpa = one_in(2) ? 0 : odd_gpa(call->file);
+	slots->nr_slots = one_in(16) ? odd_number() : roll(40);
+	window_choose_data(&call->data);
+	slots->slots = (uintptr_t)call->data.at;
+}
+
+static void answers_slots(const void *arg, const struct fuzz_call *call,
+			  struct answers *right)
+{
+	const struct kvm_tdp_slots *slots = arg;
+
+	if (slots->flags || slots->pad || !slots->nr_slots || misaligned(slots->gpa, 0)) {
+		may(right, -EINVAL);
+		return;
+	}
+	may(right, 0);
+	if (slots->nr_slots * sizeof(struct kvm_tdp_slot) > call->data.writable)
+		may(right, -EFAULT);
+}
+
+static bool writes_slots(size_t offset)
+{
+	return offset / 8 == offsetof(struct kvm_tdp_slots, gpa) / 8 ||
+	       offset / 4 == offsetof(struct kvm_tdp_slots, nr_slots) / 4;
+}
+
+static void check_slots(const struct kvm_tdp_slots *asked, const struct kvm_tdp_slots *now,
+			const struct fuzz_call *call)
+{
+	bool shown = fuzz_is_admin || call->file->vm->owner == OWNER_SELF;
+	uint64_t end = asked->gpa;
+	struct kvm_tdp_slot slot;
+	unsigned int i;
+
+	for (i = 0; i < now->nr_slots; i++) {
+		memcpy(&slot, call->data.alias + i * sizeof(slot), sizeof(slot));
+		/* The first may begin before what was asked for. */
+		if (!slot.length || slot.gpa + slot.length <= end || (i && slot.gpa < end) ||
+		    misaligned(slot.gpa, slot.length) || !slot.hva != !shown ||
+		    slot.backing > KVM_TDP_BACKING_DEVICE) {
+			wrong("slots: slot %u: %#llx + %#llx, hva %#llx, backing %u", i,
+			      slot.gpa, slot.length, slot.hva, slot.backing);
+			return;
+		}
+		end = slot.gpa + slot.length;
+	}
+	if (now->gpa != end)
+		wrong("slots: to go on at %#llx, not %#llx", now->gpa,
+		      (unsigned long long)end);
+}
+
+static void done_slots(const void *arg, const void *after, int ret,
+		       struct fuzz_call *call)
+{
+	const struct kvm_tdp_slots *asked = arg, *now = after;
+	size_t written = call->data.writable;
+
+	if (!ret && now) {
+		written = now->nr_slots * sizeof(struct kvm_tdp_slot);
+		if (now->nr_slots > asked->nr_slots)
+			wrong("slots: %u where there was room for %u", now->nr_slots,
+			      asked->nr_slots);
+		else if (call->data.alias)
+			check_slots(asked, now, call);
+		if (!window_calm(&call->data, written))
+			wrong("slots: written beyond them");
+	}
+	window_clear(&call->data, written);
+}
+
+/* KVM_TDP_READ_IMPORTERS */
+
+static void make_importers(void *arg, struct fuzz_call *call)
+{
+	struct kvm_tdp_importers *importers = arg;
+
+	importers->nr_importers = one_in(16) ? odd_number() : roll(20);
+	window_choose_data(&call->data);
+	importers->importers = (uintptr_t)call->data.at;
+}
+
+static void answers_importers(const void *arg, const struct fuzz_call *call,
+			      struct answers *right)
+{
+	const struct kvm_tdp_importers *importers = arg;
+
+	if (importers->flags || importers->pad || !importers->nr_importers) {
+		may(right, -EINVAL);
+		return;
+	}
+	may(right, 0);
+	if (importers->nr_importers * sizeof(struct kvm_tdp_importer) > call->data.writable)
+		may(right, -EFAULT);
+}
+
+static bool writes_importers(size_t offset)
+{
+	return offset / 8 == offsetof(struct kvm_tdp_importers, nr_importers) / 8;
+}
+
+static void done_importers(const void *arg, const void *after, int ret,
+			   struct fuzz_call *call)
+{
+	const struct kvm_tdp_importers *asked = arg, *now = after;
+	size_t written = call->data.writable;
+
+	if (!ret && now) {
+		written = now->nr_importers * sizeof(struct kvm_tdp_importer);
+		if (now->nr_importers > asked->nr_importers ||
+		    now->nr_importers > now->nr_all)
+			wrong("importers: %u of %u where there was room for %u",
+			      now->nr_importers, now->nr_all, asked->nr_importers);
+		if (!window_calm(&call->data, written))
+			wrong("importers: written beyond them");
+	}
+	window_clear(&call->data, written);
+}
+
 static const int no_errors[] = { 0 };
 static const int create_errors[] = { EBADF, EIO, ENODEV, 0 };
 static const int fault_errors[] = { EACCES, EBUSY, EPERM, 0 };
@@ -324,5 +448,13 @@ const struct fuzz_op tdp_ops[] = {
 	  .race = 0x3f, .errors = verify_errors, .make = make_verify,
 	  .answers = answers_verify, .writes = writes_all_else,
 	  .done = done_verify },
+	{ OP(SLOTS_READ, KVM_TDP_READ_SLOTS, TDP, kvm_tdp_slots), .weight = 6,
+	  .pointer = offsetof(struct kvm_tdp_slots, slots), .race = 0xcf,
+	  .errors = no_errors, .make = make_slots, .answers = answers_slots,
+	  .writes = writes_slots, .done = done_slots },
+	{ OP(IMPORTERS, KVM_TDP_READ_IMPORTERS, TDP, kvm_tdp_importers), .weight = 4,
+	  .pointer = offsetof(struct kvm_tdp_importers, importers), .race = 0xf3,
+	  .errors = no_errors, .make = make_importers, .answers = answers_importers,
+	  .writes = writes_importers, .done = done_importers },
 	{ .name = NULL },
 };

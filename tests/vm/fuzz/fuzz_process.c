@@ -114,7 +114,7 @@ static void neighbour_run(int sock)
 	host_close();
 	host_open();
 	if (host_first_slot(fd, &vm) || sys_send_fd(sock, fd) ||
-	    sys_send_fd(sock, ktdp_create(fd, 0)))
+	    sys_send_fd(sock, kvm_tdp_create(fd, 0)))
 		_exit(1);
 	for (;;)
 		pause();

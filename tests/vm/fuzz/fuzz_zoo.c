@@ -226,7 +226,7 @@ static int open_tdp(struct fuzz_vm **vm)
 	if (!owner || owner->file->vm->owner != OWNER_SELF)
 		return -ENODEV;
 	*vm = owner->file->vm;
-	return ktdp_create(owner->fd, 0);
+	return kvm_tdp_create(owner->fd, 0);
 }
 
 static int open_kind(enum file_kind kind, struct fuzz_vm **vm)
@@ -387,7 +387,7 @@ void zoo_settle(void)
 	for (beast = beasts; beast < beasts + FUZZ_BEASTS; beast++) {
 		if (!beast->used || beast_kind(beast) != FILE_DMA)
 			continue;
-		dma_detach(beast->fd);
+		kvm_tdp_dma_detach(beast->fd);
 		beast->file->vm = NULL;
 	}
 	vms_sweep();

@@ -17,7 +17,7 @@ void bed_open(struct bed *bed)
 {
 	vm_open(&bed->vm);
 	vm_add_vcpu(&bed->vm);
-	bed->tdp = ktdp_create(bed->vm.fd, 0);
+	bed->tdp = kvm_tdp_create(bed->vm.fd, 0);
 	if (bed->tdp < 0)
 		bail("no TDP fd: %d", bed->tdp);
 	bed->dma = dma_open_on(bed->tdp);
@@ -30,13 +30,23 @@ void bed_close(struct bed *bed)
 	vm_close(&bed->vm);
 }
 
-static bool bed_page_agrees(const struct kvm_tdp_run *run, uint64_t gpa,
+/*
+ * @mapped was read before: the host may have moved the page since (khugepaged).  What the
+ * table has once the host's page was seen is what counts.
+ */
+static bool bed_page_agrees(struct bed *bed, uint64_t mapped, uint64_t gpa,
 			    const void *hva)
 {
-	uint64_t mapped = run->hpa + (gpa - run->gpa);
-	uint64_t host = mem_hpa(hva);
+	uint64_t host = mem_hpa(hva), now = mapped;
 
-	if (mapped == host)
+	while (now && now != host) {
+		now = ktdp_hpa(bed->tdp, gpa & -PAGE_4K);
+		if (now == mapped)
+			break;
+		mapped = now;
+		host = mem_hpa(hva);
+	}
+	if (!now || now == host)
 		return true;
 	diag("gpa %#llx: table says %#llx, host %#llx",
 	     (unsigned long long)gpa, (unsigned long long)mapped,
@@ -58,7 +68,8 @@ bool bed_agrees(struct bed *bed, uint64_t gpa, const void *hva, size_t size)
 		/* 1G is one page to the host; 2M need not be. */
 		step = run->level == 3 ? PAGE_2M : PAGE_4K;
 		for (at = run->gpa; good && at < run->gpa + run->length; at += step)
-			good = bed_page_agrees(run, at, hva + (at - gpa));
+			good = bed_page_agrees(bed, run->hpa + (at - run->gpa), at,
+					       hva + (at - gpa));
 	}
 	ktdp_free_map(&map);
 	return good;

@@ -1,86 +1,61 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <fcntl.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
 #include "ktdp.h"
 #include "mem.h"
 #include "tap.h"
 
 int dma_open(void)
 {
-	return must(open("/dev/kvm_tdp_dma", O_RDWR | O_CLOEXEC));
-}
+	int dma = kvm_tdp_dma_open();
 
-int dma_attach(int dma, int tdp, pid_t pid)
-{
-	struct kvm_tdp_dma_attach attach = {
-		.size = sizeof(attach), .tdp_fd = tdp, .pid = pid,
-	};
-
-	return sys(ioctl(dma, KVM_TDP_DMA_ATTACH, &attach));
+	if (dma < 0)
+		bail("no engine: %d", dma);
+	return dma;
 }
 
 int dma_open_on(int tdp)
 {
 	int dma = dma_open();
-	int ret = dma_attach(dma, tdp, 0);
+	int ret = kvm_tdp_dma_attach(dma, tdp);
 
 	if (ret)
 		bail("engine cannot attach: %d", ret);
 	return dma;
 }
 
-int dma_detach(int dma)
-{
-	struct kvm_tdp_dma_detach detach = { .size = sizeof(detach) };
-
-	return sys(ioctl(dma, KVM_TDP_DMA_DETACH, &detach));
-}
-
 struct kvm_tdp_dma_stats dma_stats(int dma)
 {
-	struct kvm_tdp_dma_stats stats = { .size = sizeof(stats) };
+	struct kvm_tdp_dma_stats stats;
+	int ret = kvm_tdp_dma_get_stats(dma, &stats);
 
-	must(ioctl(dma, KVM_TDP_DMA_STATS, &stats));
+	if (ret)
+		bail("no counters of an engine: %d", ret);
 	return stats;
-}
-
-/* Success has to mean that all was done. */
-static int dma_rw(int dma, unsigned long op, uint64_t gpa, uintptr_t buf,
-		  size_t size, unsigned int flags)
-{
-	struct kvm_tdp_dma_rw rw = {
-		.size = sizeof(rw), .flags = flags, .gpa = gpa, .buf = buf,
-		.length = size,
-	};
-	int ret = sys(ioctl(dma, op, &rw));
-
-	return ret || rw.done == size ? ret : -ENODATA;
 }
 
 int dma_read(int dma, uint64_t gpa, void *buf, size_t size, unsigned int flags)
 {
-	return dma_rw(dma, KVM_TDP_DMA_READ, gpa, (uintptr_t)buf, size, flags);
+	size_t done;
+	int ret = kvm_tdp_dma_read(dma, gpa, buf, size, flags, &done);
+
+	return ret || done == size ? ret : -ENODATA;
 }
 
 int dma_write(int dma, uint64_t gpa, const void *buf, size_t size,
 	      unsigned int flags)
 {
-	return dma_rw(dma, KVM_TDP_DMA_WRITE, gpa, (uintptr_t)buf, size, flags);
+	size_t done;
+	int ret = kvm_tdp_dma_write(dma, gpa, buf, size, flags, &done);
+
+	return ret || done == size ? ret : -ENODATA;
 }
 
 int dma_copy(int dma, uint64_t src, uint64_t dst, size_t size,
 	     unsigned int flags)
 {
-	struct kvm_tdp_dma_copy copy = {
-		.size = sizeof(copy), .flags = flags, .src_gpa = src,
-		.dst_gpa = dst, .length = size,
-	};
-	int ret = sys(ioctl(dma, KVM_TDP_DMA_COPY, &copy));
+	size_t done;
+	int ret = kvm_tdp_dma_copy(dma, src, dst, size, flags, &done);
 
-	return ret || copy.done == size ? ret : -ENODATA;
+	return ret || done == size ? ret : -ENODATA;
 }
 
 static void *dma_buffer(size_t size)

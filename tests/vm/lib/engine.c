@@ -42,7 +42,7 @@ void setup_with(void (*get)(struct mem *mem, size_t size), size_t size)
 	get(&eb.mem, size);
 	fill(eb.mem.hva, 0, size, 0);
 	vm_map(&eb.vm, 1, GPA, &eb.mem);
-	eb.tdp = must(sys(ktdp_create(eb.vm.fd, 0)));
+	eb.tdp = must(sys(kvm_tdp_create(eb.vm.fd, 0)));
 	eb.dma = dma_open_on(eb.tdp);
 }
 
@@ -60,46 +60,37 @@ void teardown(void)
 	mem_free(&eb.mem);
 }
 
-static struct result rw(unsigned long op, uint64_t gpa, uintptr_t buf,
-			uint64_t length, unsigned int flags)
+struct result engine_read(uint64_t gpa, void *buf, uint64_t length,
+			  unsigned int flags)
 {
-	struct kvm_tdp_dma_rw req = {
-		.size = sizeof(req), .flags = flags, .gpa = gpa,
-		.buf = buf, .length = length, .done = ~0ULL,
-	};
-	int ret = sys(ioctl(eb.dma, op, &req));
+	size_t done = -1;
+	int ret = kvm_tdp_dma_read(eb.dma, gpa, buf, length, flags, &done);
 
-	return (struct result){ ret, req.done };
+	return (struct result){ ret, done };
+}
+
+struct result engine_write(uint64_t gpa, const void *buf, uint64_t length,
+			   unsigned int flags)
+{
+	size_t done = -1;
+	int ret = kvm_tdp_dma_write(eb.dma, gpa, buf, length, flags, &done);
+
+	return (struct result){ ret, done };
 }
 
 struct result engine_copy(uint64_t src, uint64_t dst, uint64_t length,
 			  unsigned int flags)
 {
-	struct kvm_tdp_dma_copy req = {
-		.size = sizeof(req), .flags = flags, .src_gpa = src,
-		.dst_gpa = dst, .length = length, .done = ~0ULL,
-	};
-	int ret = sys(ioctl(eb.dma, KVM_TDP_DMA_COPY, &req));
+	size_t done = -1;
+	int ret = kvm_tdp_dma_copy(eb.dma, src, dst, length, flags, &done);
 
-	return (struct result){ ret, req.done };
+	return (struct result){ ret, done };
 }
 
 void check(struct result got, int ret, uint64_t done, const char *what)
 {
 	is(got.ret, ret, "%s: result", what);
 	is(got.done, done, "%s: bytes done", what);
-}
-
-struct result engine_read(uint64_t gpa, void *buf, uint64_t length,
-			  unsigned int flags)
-{
-	return rw(KVM_TDP_DMA_READ, gpa, (uintptr_t)buf, length, flags);
-}
-
-struct result engine_write(uint64_t gpa, const void *buf, uint64_t length,
-			   unsigned int flags)
-{
-	return rw(KVM_TDP_DMA_WRITE, gpa, (uintptr_t)buf, length, flags);
 }
 
 int in_child(int (*run)(void))

@@ -96,6 +96,27 @@ int kmod_fault_as(int kmod, int handle, uint64_t gfn, unsigned int access,
 	return kmod_call(kmod, KTDP_TEST_FAULT, &call);
 }
 
+int kmod_fault_range(int kmod, int handle, uint64_t *gfn, uint64_t *nr,
+		     unsigned int access, int mm)
+{
+	struct ktdp_test_call call = {
+		.handle = handle, .gfn = *gfn, .nr = *nr, .access = access, .mm = mm,
+	};
+	int ret = kmod_call(kmod, KTDP_TEST_FAULT, &call);
+
+	*gfn = call.gfn;
+	*nr = call.nr;
+	return ret;
+}
+
+struct kmod_gone kmod_gone(int kmod, int importer)
+{
+	struct ktdp_test_log log = { .importer = importer };
+
+	kmod_do(kmod, KTDP_TEST_LOG, &log);
+	return (struct kmod_gone){ .times = log.gone, .flags = log.gone_flags };
+}
+
 size_t kmod_log(int kmod, int importer, struct ktdp_test_record *records)
 {
 	struct ktdp_test_log log = {

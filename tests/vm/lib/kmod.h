@@ -35,6 +35,17 @@ int kmod_fault(int kmod, int handle, uint64_t gfn, unsigned int access);
 int kmod_fault_as(int kmod, int handle, uint64_t gfn, unsigned int access,
 		  unsigned int context, int mm);
 
+/* fault_range(); @gfn and @nr are advanced. */
+int kmod_fault_range(int kmod, int handle, uint64_t *gfn, uint64_t *nr,
+		     unsigned int access, int mm);
+
+/* How often it was told, ever, that the VM is gone, and in which context last. */
+struct kmod_gone {
+	unsigned int times, flags;
+};
+
+struct kmod_gone kmod_gone(int kmod, int importer);
+
 /* Callbacks since the last look; @records has room for KTDP_TEST_RECORDS. */
 size_t kmod_log(int kmod, int importer, struct ktdp_test_record *records);
 void kmod_forget(int kmod, int importer);

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "ktdp.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "mem.h"
 #include "sys.h"
@@ -14,48 +11,23 @@
 /* Beyond what any guest here has; read_map cuts it to the table's reach. */
 #define WHOLE_SPACE	(1ULL << 52)
 
-int ktdp_create(int vm_fd, unsigned int as_id)
-{
-	struct kvm_create_tdp_fd create = {
-		.size = sizeof(create), .vm_fd = vm_fd, .as_id = as_id, .fd = -1,
-	};
-	int dev = sys(open("/dev/kvm_tdp", O_RDWR | O_CLOEXEC));
-	int ret;
-
-	if (dev < 0)
-		return dev;
-	ret = sys(ioctl(dev, KVM_CREATE_TDP_FD, &create));
-	close(dev);
-	return ret ? ret : create.fd;
-}
-
-int ktdp_info(int tdp, struct kvm_tdp_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->size = sizeof(*info);
-	return sys(ioctl(tdp, KVM_TDP_GET_INFO, info));
-}
-
 struct kvm_tdp_stats ktdp_stats(int tdp)
 {
-	struct kvm_tdp_stats stats = { .size = sizeof(stats) };
+	struct kvm_tdp_stats stats;
+	int ret = kvm_tdp_get_stats(tdp, &stats);
 
-	must(ioctl(tdp, KVM_TDP_GET_STATS, &stats));
+	if (ret)
+		bail("no counters: %d", ret);
 	return stats;
 }
 
 int ktdp_prefault_some(int tdp, uint64_t gpa, uint64_t size,
 		       unsigned int access, uint64_t *some)
 {
-	struct kvm_tdp_prefault pf = {
-		.size = sizeof(pf), .gpa = gpa, .length = size, .access = access,
-	};
-	int ret;
+	uint64_t next = gpa;
+	int ret = kvm_tdp_map_range(tdp, &next, &size, access);
 
-	do {
-		ret = sys(ioctl(tdp, KVM_TDP_PREFAULT, &pf));
-	} while (!ret && pf.length);
-	*some = pf.gpa - gpa;
+	*some = next - gpa;
 	return ret;
 }
 
@@ -66,22 +38,26 @@ int ktdp_prefault(int tdp, uint64_t gpa, uint64_t size, unsigned int access)
 	return ktdp_prefault_some(tdp, gpa, size, access, &some);
 }
 
+static int ktdp_add_run(const struct kvm_tdp_run *run, void *data)
+{
+	struct ktdp_map *map = data;
+
+	if (map->nr % MAP_RUNS == 0)
+		map->runs = realloc(map->runs, (map->nr + MAP_RUNS) * sizeof(*run));
+	if (!map->runs)
+		bail("out of memory");
+	map->runs[map->nr++] = *run;
+	return 0;
+}
+
 void ktdp_read_map(int tdp, uint64_t gpa, uint64_t size, struct ktdp_map *map)
 {
-	struct kvm_tdp_map req = { .size = sizeof(req), .gpa = gpa, .length = size };
-	size_t room;
+	int ret;
 
 	memset(map, 0, sizeof(*map));
-	do {
-		room = map->nr + MAP_RUNS;
-		map->runs = realloc(map->runs, room * sizeof(*map->runs));
-		if (!map->runs)
-			bail("out of memory");
-		req.runs = (uintptr_t)(map->runs + map->nr);
-		req.nr_runs = MAP_RUNS;
-		must(ioctl(tdp, KVM_TDP_READ_MAP, &req));
-		map->nr += req.nr_runs;
-	} while (req.length);
+	ret = kvm_tdp_for_each_run(tdp, gpa, size, ktdp_add_run, map);
+	if (ret)
+		bail("no map: %d", ret);
 }
 
 void ktdp_free_map(struct ktdp_map *map)
@@ -207,20 +183,6 @@ bool ktdp_counts_agree(int tdp)
 		good = false;
 	}
 	return good;
-}
-
-int ktdp_verify(int tdp, uint64_t gpa, uint64_t size,
-		struct kvm_tdp_verify *verify)
-{
-	int ret;
-
-	*verify = (struct kvm_tdp_verify){
-		.size = sizeof(*verify), .gpa = gpa, .length = size,
-	};
-	do {
-		ret = sys(ioctl(tdp, KVM_TDP_VERIFY, verify));
-	} while (!ret && verify->length);
-	return ret;
 }
 
 uint64_t ktdp_verify_wrong(const struct kvm_tdp_verify *verify)

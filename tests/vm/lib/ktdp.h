@@ -3,12 +3,11 @@
 #define TESTS_VM_KTDP_H
 
 /*
- * /dev/kvm_tdp and /dev/kvm_tdp_dma.  Functions that return int answer 0 (or a
- * descriptor) or -errno.
+ * What tests want of libkvm_tdp beyond what it has.  Functions that return int answer 0
+ * (or a descriptor) or -errno.
  */
 
-#include <linux/kvm_tdp.h>
-#include <linux/kvm_tdp_dma.h>
+#include <libkvm_tdp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,8 +17,6 @@
 #define ACC_W	KVM_TDP_ACCESS_WRITE
 #define ACC_X	KVM_TDP_ACCESS_EXEC
 
-int ktdp_create(int vm_fd, unsigned int as_id);
-int ktdp_info(int tdp, struct kvm_tdp_info *info);
 /* The test ends if there are none. */
 struct kvm_tdp_stats ktdp_stats(int tdp);
 
@@ -53,20 +50,16 @@ bool ktdp_empties(int tdp, unsigned int ms);
 /* Leaves of each level in the whole table agree with the counters. */
 bool ktdp_counts_agree(int tdp);
 
-/* All of a range, in as many calls as it takes. */
-int ktdp_verify(int tdp, uint64_t gpa, uint64_t size,
-		struct kvm_tdp_verify *verify);
 /* How much it found wrong; what is undecided is not. */
 uint64_t ktdp_verify_wrong(const struct kvm_tdp_verify *verify);
 
+/* The test ends if there is none. */
 int dma_open(void);
-/* @pid 0: this process. */
-int dma_attach(int dma, int tdp, pid_t pid);
-int dma_detach(int dma);
 /* An engine on @tdp, of this process; the test ends if there is none. */
 int dma_open_on(int tdp);
 struct kvm_tdp_dma_stats dma_stats(int dma);
 
+/* Success has to mean that all was done. */
 int dma_read(int dma, uint64_t gpa, void *buf, size_t size, unsigned int flags);
 int dma_write(int dma, uint64_t gpa, const void *buf, size_t size,
 	      unsigned int flags);

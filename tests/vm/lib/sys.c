@@ -49,6 +49,19 @@ long sys_read_long(const char *path)
 	return ret < 0 ? ret : strtol(text, NULL, 10);
 }
 
+void sys_fdinfo(int fd, char *text, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = must(open(path, O_RDONLY | O_CLOEXEC));
+	n = must(read(file, text, size - 1));
+	text[n] = 0;
+	close(file);
+}
+
 bool sys_kernel_from(unsigned int major, unsigned int minor)
 {
 	unsigned int is_major, is_minor;

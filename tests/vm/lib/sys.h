@@ -13,6 +13,9 @@
 int sys_write(const char *path, const char *text);
 long sys_read_long(const char *path);
 
+/* What /proc tells of a descriptor of this process; the test ends if nothing. */
+void sys_fdinfo(int fd, char *text, size_t size);
+
 /* A shell's command; the test ends if it fails. */
 void sys_run(const char *command);
 

@@ -34,7 +34,7 @@ void uapi_open(struct uapi *uapi)
 	uapi_scatter(&uapi->ram);
 	vm_map(&uapi->vm, 1, RAM_GPA, &uapi->ram);
 	uapi->dev = must(open("/dev/kvm_tdp", O_RDWR | O_CLOEXEC));
-	uapi->tdp = ktdp_create(uapi->vm.fd, 0);
+	uapi->tdp = kvm_tdp_create(uapi->vm.fd, 0);
 	if (uapi->tdp < 0)
 		bail("create: %d", uapi->tdp);
 	uapi->dma = dma_open();

@@ -101,7 +101,7 @@ void proof_adopt(int tdp)
 
 void proof_attach(void)
 {
-	proof_adopt(ktdp_create(p.bed.vm.fd, 0));
+	proof_adopt(kvm_tdp_create(p.bed.vm.fd, 0));
 }
 
 void proof_open(void)

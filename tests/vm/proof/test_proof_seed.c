@@ -49,7 +49,7 @@ static const struct kmod_point point_half_protected = {
 
 static int run_create(void)
 {
-	return ktdp_create(p.bed.vm.fd, 0);
+	return kvm_tdp_create(p.bed.vm.fd, 0);
 }
 
 static int run_guest(void)

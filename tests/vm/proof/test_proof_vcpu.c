@@ -63,7 +63,7 @@ static void begin(const char *what, const char *how)
 	else
 		proof_open_vm(mem_small, SIZE);
 	proof_attach();
-	is(ktdp_info(p.bed.tdp, &info), 0, T("info"));
+	is(kvm_tdp_get_info(p.bed.tdp, &info), 0, T("info"));
 	is(info.eager, KVM_TDP_EAGER_ON, T("eager fill is on"));
 }
 

@@ -17,7 +17,7 @@ static const struct kmod_point point_vma_gone = { .symbol = "unmap_vmas" };
 static int verify(void)
 {
 	struct kvm_tdp_verify verify;
-	int ret = ktdp_verify(p.bed.tdp, GPA, SIZE, &verify);
+	int ret = kvm_tdp_verify_range(p.bed.tdp, GPA, SIZE, &verify);
 
 	if (ret)
 		return ret;

@@ -20,7 +20,7 @@ struct fds {
 
 static int fds_create(const struct fds *fds)
 {
-	int tdp = ktdp_create(fds->ward->vm.fd, 0);
+	int tdp = kvm_tdp_create(fds->ward->vm.fd, 0);
 
 	if (tdp < 0)
 		return tdp;
@@ -31,7 +31,7 @@ static int fds_create(const struct fds *fds)
 
 static int fds_create_smm(const struct fds *fds)
 {
-	int tdp = ktdp_create(fds->ward->vm.fd, 1);
+	int tdp = kvm_tdp_create(fds->ward->vm.fd, 1);
 
 	if (tdp < 0)
 		return tdp;
@@ -58,7 +58,7 @@ static int fds_engine(const struct fds *fds, int tdp)
 	uint64_t gpa = GPA + dice_roll(&fds->worker->dice, 512) * PAGE_4K;
 	char buf[PAGE_4K];
 	int dma = dma_open();
-	int ret = dma_attach(dma, tdp, 0);
+	int ret = kvm_tdp_dma_attach(dma, tdp);
 
 	if (!ret) {
 		count(FIG_IMPORTERS, 1);
@@ -75,7 +75,7 @@ static int fds_attach(const struct fds *fds)
 
 static int fds_pass(const struct fds *fds)
 {
-	int socks[2], tdp = ktdp_create(fds->ward->vm.fd, 0), ret;
+	int socks[2], tdp = kvm_tdp_create(fds->ward->vm.fd, 0), ret;
 
 	if (tdp < 0)
 		return tdp;
@@ -140,7 +140,7 @@ static int fds_vm(const struct fds *fds)
 	vm.kvm = must(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 	vm.fd = must(ioctl(vm.kvm, KVM_CREATE_VM, 0));
 	vm_map(&vm, 1, arena->gpa, &arena->mem);
-	tdp = ktdp_create(vm.fd, 0);
+	tdp = kvm_tdp_create(vm.fd, 0);
 	if (dice_roll(dice, 2)) {
 		close(vm.fd);
 		vm.fd = -1;

@@ -71,12 +71,12 @@ static void nurse_vmm(struct dice *dice, uint64_t step)
 
 	vmm_start(&vmm);
 	fd = must(vmm_steal_fd(&vmm));
-	tdp = ktdp_create(fd, 0);
+	tdp = kvm_tdp_create(fd, 0);
 	if (tdp < 0)
 		bail("no TDP fd of another VMM: %d", tdp);
 	close(fd);
 	dma = dma_open();
-	if (dma_attach(dma, tdp, vmm.pid))
+	if (kvm_tdp_dma_attach(dma, tdp))
 		bail("no engine on another VMM");
 	count(FIG_VMMS, 1);
 	count(FIG_TDP_FDS, 1);

@@ -94,7 +94,7 @@ static uint64_t verify_judge(const char *who, const struct kvm_tdp_verify *verif
 uint64_t verify_range(const char *who, int tdp, uint64_t gpa, uint64_t size)
 {
 	struct kvm_tdp_verify verify;
-	int ret = ktdp_verify(tdp, gpa, size, &verify);
+	int ret = kvm_tdp_verify_range(tdp, gpa, size, &verify);
 
 	if (ret) {
 		diag("%s: verify: %d", who, ret);

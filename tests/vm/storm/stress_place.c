@@ -71,7 +71,7 @@ void ward_attach(struct ward *ward)
 		.gfn = GPA / PAGE_4K, .nr = WATCH_SIZE / PAGE_4K,
 	};
 
-	ward->tdp = ktdp_create(ward->vm.fd, 0);
+	ward->tdp = kvm_tdp_create(ward->vm.fd, 0);
 	if (ward->tdp < 0)
 		bail("no TDP fd: %d", ward->tdp);
 	ward->dma = dma_open_on(ward->tdp);
