@@ -37,6 +37,7 @@ static void test_rt(void)
 /* Its unmap allocates memory. */
 static void test_virtio(void)
 {
+	sys_module("virtio_iommu", "/sys/module/virtio_iommu");
 	is_refused(edu_name(), "its IOMMU is neither VT-d nor AMD-Vi");
 }
 
