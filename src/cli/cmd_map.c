@@ -115,7 +115,7 @@ int cmd_map(int argc, char **argv)
 		opts.range.length = GPA_END - opts.range.gpa;
 	opts.array.json = opts.vm.json;
 	json_array_begin(&opts.array);
-	tdp_for_each_run(tdp_fd, &opts.range, print_run, &opts);
+	tdp_read_runs(tdp_fd, &opts.range, print_run, &opts);
 	json_array_end(&opts.array);
 
 	if (opts.vm.json || opts.raw)

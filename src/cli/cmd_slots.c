@@ -126,7 +126,7 @@ int cmd_slots(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 	opts.array.json = opts.vm.json;
 	json_array_begin(&opts.array);
-	tdp_for_each_slot(vm_create_tdp_fd(&opts.vm), 0, print_slot, &opts);
+	tdp_read_slots(vm_create_tdp_fd(&opts.vm), 0, print_slot, &opts);
 	json_array_end(&opts.array);
 	if (!opts.length && !opts.vm.json)
 		puts("the VM has no memory");

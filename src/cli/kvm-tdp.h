@@ -80,10 +80,10 @@ int vm_create_tdp_fd(const struct vm_opts *opts);
 
 void tdp_get_info(int tdp, struct kvm_tdp_info *info);
 void tdp_get_stats(int tdp, struct kvm_tdp_stats *stats);
-void tdp_for_each_slot(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data);
+void tdp_read_slots(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data);
 int tdp_get_importers(int tdp, struct kvm_tdp_importer *importers, unsigned int nr);
-void tdp_for_each_run(int tdp, const struct range_opts *range, kvm_tdp_run_fn *fn,
-		      void *data);
+void tdp_read_runs(int tdp, const struct range_opts *range, kvm_tdp_run_fn *fn,
+		   void *data);
 void tdp_verify(int tdp, const struct range_opts *range,
 		struct kvm_tdp_verify *verify);
 

@@ -24,9 +24,9 @@ void tdp_get_stats(int tdp, struct kvm_tdp_stats *stats)
 		die("reading the counters: %s", strerror(-err));
 }
 
-void tdp_for_each_slot(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
+void tdp_read_slots(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
 {
-	int err = kvm_tdp_for_each_slot(tdp, gpa, fn, data);
+	int err = kvm_tdp_read_slots(tdp, gpa, fn, data);
 
 	if (err)
 		die("reading the memory slots: %s", strerror(-err));
@@ -69,17 +69,17 @@ void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
 	int err;
 
 	*ram = (struct ram){ 0 };
-	err = kvm_tdp_for_each_slot(tdp, range->gpa & -4096ULL, add_slot, &walk);
+	err = kvm_tdp_read_slots(tdp, range->gpa & -4096ULL, add_slot, &walk);
 	if (err < 0)
 		die("reading the memory slots: %s", strerror(-err));
 	if (!ram->nr)
 		die("the guest has no RAM there");
 }
 
-void tdp_for_each_run(int tdp, const struct range_opts *range, kvm_tdp_run_fn *fn,
-		      void *data)
+void tdp_read_runs(int tdp, const struct range_opts *range, kvm_tdp_run_fn *fn,
+		   void *data)
 {
-	int err = kvm_tdp_for_each_run(tdp, range->gpa, range->length, fn, data);
+	int err = kvm_tdp_read_runs(tdp, range->gpa, range->length, fn, data);
 
 	if (err)
 		die("reading the map: %s", strerror(-err));

@@ -101,7 +101,7 @@ int kvm_tdp_attach(pid_t pid, int index, unsigned int as_id);
 typedef int kvm_tdp_slot_fn(const struct kvm_tdp_slot *slot, void *data);
 
 /**
- * kvm_tdp_for_each_slot() - where the guest has memory, in ascending order
+ * kvm_tdp_read_slots() - where the guest has memory, in ascending order
  * @tdp: a TDP fd
  * @gpa: slots that end behind this address
  * @fn: is called for each
@@ -111,7 +111,7 @@ typedef int kvm_tdp_slot_fn(const struct kvm_tdp_slot *slot, void *data);
  *
  * Return: 0; what @fn returned; or -errno as KVM_TDP_READ_SLOTS.
  */
-int kvm_tdp_for_each_slot(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data);
+int kvm_tdp_read_slots(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data);
 
 /**
  * kvm_tdp_get_importers() - the drivers that use the table
@@ -163,7 +163,7 @@ int kvm_tdp_map_range(int tdp, uint64_t *gpa, uint64_t *length, unsigned int acc
 typedef int kvm_tdp_run_fn(const struct kvm_tdp_run *run, void *data);
 
 /**
- * kvm_tdp_for_each_run() - what the table maps now, in ascending order
+ * kvm_tdp_read_runs() - what the table maps now, in ascending order
  * @tdp: a TDP fd
  * @gpa: start, a multiple of 4096
  * @length: bytes, a multiple of 4096; may reach beyond the table's last address
@@ -174,8 +174,8 @@ typedef int kvm_tdp_run_fn(const struct kvm_tdp_run *run, void *data);
  *
  * Return: 0; what @fn returned; or -errno as KVM_TDP_READ_MAP.
  */
-int kvm_tdp_for_each_run(int tdp, uint64_t gpa, uint64_t length, kvm_tdp_run_fn *fn,
-			 void *data);
+int kvm_tdp_read_runs(int tdp, uint64_t gpa, uint64_t length, kvm_tdp_run_fn *fn,
+		      void *data);
 
 /**
  * kvm_tdp_verify_range() - hold the table against the host

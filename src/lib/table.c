@@ -37,8 +37,8 @@ int kvm_tdp_map_range(int tdp, uint64_t *gpa, uint64_t *length, unsigned int acc
 	return ret;
 }
 
-int kvm_tdp_for_each_run(int tdp, uint64_t gpa, uint64_t length, kvm_tdp_run_fn *fn,
-			 void *data)
+int kvm_tdp_read_runs(int tdp, uint64_t gpa, uint64_t length, kvm_tdp_run_fn *fn,
+		      void *data)
 {
 	struct kvm_tdp_run runs[RUNS_AT_ONCE], held = { 0 };
 	struct kvm_tdp_map map = {
@@ -68,7 +68,7 @@ int kvm_tdp_for_each_run(int tdp, uint64_t gpa, uint64_t length, kvm_tdp_run_fn 
 	return held.length ? fn(&held, data) : 0;
 }
 
-int kvm_tdp_for_each_slot(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
+int kvm_tdp_read_slots(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
 {
 	struct kvm_tdp_slot slots[SLOTS_AT_ONCE];
 	struct kvm_tdp_slots arg = {

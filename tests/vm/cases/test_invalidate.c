@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,6 +26,7 @@
 static struct bed bed;
 static struct mem mem;
 static struct told told;
+static bool stop;
 
 /* Guest and engine have written, and the engine holds all translations. */
 static void warm(void)
@@ -324,6 +326,41 @@ static void test_thp_collapse(void)
 	end();
 }
 
+/* To another huge page each time: one page that goes splits it, and what is there is collapsed. */
+static void *host_moves(void *unused)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
+		madvise(mem.hva, PAGE_4K, MADV_DONTNEED);
+		madvise(mem.hva, PAGE_2M, MADV_COLLAPSE);
+	}
+	return NULL;
+}
+
+/* What the table maps is the host's, also of what is moved between the two looks. */
+static void test_moved(void)
+{
+	pthread_t thread;
+	int i, wrong = 0;
+
+	if (mem_skip_thp("moved"))
+		return;
+	mem_thp(&mem, PAGE_2M);
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	stop = false;
+	must(-pthread_create(&thread, NULL, host_moves, NULL));
+	for (i = 0; i < 30; i++) {
+		/* The host may take it away as fast as it is brought. */
+		ktdp_prefault(bed.tdp, GPA, PAGE_2M, ACC_R);
+		wrong += !bed_agrees(&bed, GPA, mem.hva, PAGE_2M);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	is(wrong, 0, "the host's pages, while it moves them");
+	ok(ktdp_stats(bed.tdp).entries_zapped >= 30, "it has moved them");
+	end();
+}
+
 /* A huge leaf grows over a table that still maps small ones. */
 static void test_leaf_replaces_table(void)
 {
@@ -497,6 +534,7 @@ static const struct tap_case cases[] = {
 	{ "fork", test_fork },
 	{ "thp_split", test_thp_split },
 	{ "thp_collapse", test_thp_collapse },
+	{ "moved", test_moved },
 	{ "leaf_replaces_table", test_leaf_replaces_table },
 	{ "punch", test_punch },
 	{ "truncate", test_truncate },

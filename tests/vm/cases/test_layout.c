@@ -36,7 +36,7 @@ static int see(const struct kvm_tdp_slot *slot, void *data)
 static void look(struct seen *seen, uint64_t gpa)
 {
 	seen->nr = 0;
-	is(kvm_tdp_for_each_slot(bed.tdp, gpa, see, seen), 0, "the slots are read");
+	is(kvm_tdp_read_slots(bed.tdp, gpa, see, seen), 0, "the slots are read");
 }
 
 static void check_slot(const struct kvm_tdp_slot *slot, uint64_t gpa, const struct mem *mem,

@@ -55,7 +55,7 @@ void ktdp_read_map(int tdp, uint64_t gpa, uint64_t size, struct ktdp_map *map)
 	int ret;
 
 	memset(map, 0, sizeof(*map));
-	ret = kvm_tdp_for_each_run(tdp, gpa, size, ktdp_add_run, map);
+	ret = kvm_tdp_read_runs(tdp, gpa, size, ktdp_add_run, map);
 	if (ret)
 		bail("no map: %d", ret);
 }
