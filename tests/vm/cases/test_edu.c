@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -135,10 +136,59 @@ static void test_unbound(void)
 	end();
 }
 
+/* Transfers, one after the other, until there is no device. */
+static void *copies(void *done)
+{
+	uint32_t again = 0;
+	int ret;
+
+	do {
+		ret = copy(GPA, GPA + PAGE_4K, EDU_LENGTH, &again);
+		__atomic_add_fetch((int *)done, !ret, __ATOMIC_RELEASE);
+	} while (!ret);
+	return (void *)(intptr_t)ret;
+}
+
+/* It goes while it copies, and comes back. */
+static void check_goes(const char *what, const char *go, const char *with, const char *back,
+		       const char *with_what)
+{
+	unsigned int ms = 20000;
+	pthread_t thread;
+	int done = 0;
+	void *ret;
+
+	begin();
+	must(-pthread_create(&thread, NULL, copies, &done));
+	while (!__atomic_load_n(&done, __ATOMIC_ACQUIRE) && sys_step(&ms))
+		;
+	must(sys_write(go, with));
+	pthread_join(thread, &ret);
+	is((intptr_t)ret, -ENODEV, "%s in flight: no device", what);
+	is(ktdp_stats(bed.tdp).importers, 1, "%s: it is no importer any more", what);
+	must(madvise(mem.hva, SIZE, MADV_DONTNEED));
+	end();
+	must(sys_write(back, with_what));
+	begin();
+	ret = (void *)(intptr_t)copy(GPA, GPA + PAGE_4K, 8, &(uint32_t){ 0 });
+	is((intptr_t)ret, 0, "%s, and there again: a copy", what);
+	end();
+}
+
+static void test_goes_in_flight(void)
+{
+	char path[80];
+
+	check_goes("unbound", UNBIND, edu_name(), BIND, edu_name());
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/remove", edu_name());
+	check_goes("unplugged", path, "1", "/sys/bus/pci/rescan", "1");
+}
+
 static const struct tap_case cases[] = {
 	{ "copy", test_copy },
 	{ "paged_out", test_paged_out },
 	{ "unbound", test_unbound },
+	{ "goes_in_flight", test_goes_in_flight },
 };
 
 int main(int argc, char **argv)

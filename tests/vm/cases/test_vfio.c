@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/falloc.h>
 #include <linux/vfio.h>
 #include <poll.h>
 #include <string.h>
@@ -19,7 +20,9 @@
 #include <unistd.h>
 
 #include "bed.h"
+#include "dirty.h"
 #include "edu.h"
+#include "klog.h"
 #include "kmod.h"
 #include "sys.h"
 
@@ -232,6 +235,176 @@ static void test_logged(void)
 	must(ioctl(bed.vm.fd, KVM_GET_DIRTY_LOG, &log));
 	is(bits[0], 1 << 4, "it counts from there");
 	is(vfio_done(&edu, id), -EAGAIN, "the harvest hits it");
+	end();
+}
+
+/* Each way in which the host, or the VMM, takes memory from under a transfer. */
+
+#define EVENT_GPA	(GPA + PAGE_1G)
+
+static struct mem taken;
+static bool slot_is_there;
+
+static void slot_flags(uint64_t gpa, uint32_t flags)
+{
+	must(vm_slot(&bed.vm, 2, gpa, taken.size, taken.hva, flags));
+}
+
+static void by_dontneed(void)
+{
+	must(madvise(taken.hva, PAGE_4K, MADV_DONTNEED));
+}
+
+static void by_neighbour(void)
+{
+	must(madvise(taken.hva + 5 * PAGE_4K, PAGE_4K, MADV_DONTNEED));
+}
+
+static void by_munmap(void)
+{
+	must(munmap(taken.hva, PAGE_4K));
+}
+
+static void by_mremap(void)
+{
+	void *other = mmap(NULL, PAGE_4K, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (mremap(taken.hva, PAGE_4K, PAGE_4K, MREMAP_MAYMOVE | MREMAP_FIXED, other) != other)
+		bail("mremap: %m");
+}
+
+static void by_prot_none(void)
+{
+	must(mprotect(taken.hva, PAGE_4K, PROT_NONE));
+}
+
+static void by_prot_read(void)
+{
+	must(mprotect(taken.hva, PAGE_4K, PROT_READ));
+}
+
+static void by_fork(void)
+{
+	pid_t pid = must(fork());
+
+	if (!pid)
+		_exit(0);
+	is(sys_wait_exit(pid, 10000), 0, "a child comes and goes");
+}
+
+static void by_pageout(void)
+{
+	sys_swap();
+	ok(mem_pageout(taken.hva, PAGE_4K), "the page is out");
+}
+
+static void by_punch(void)
+{
+	must(fallocate(taken.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE_4K));
+}
+
+static void by_truncate(void)
+{
+	must(ftruncate(taken.fd, 0));
+}
+
+static void by_collapse(void)
+{
+	must(madvise(taken.hva, PAGE_2M, MADV_HUGEPAGE));
+	must(madvise(taken.hva, PAGE_2M, MADV_COLLAPSE));
+}
+
+static void by_delete(void)
+{
+	vm_unmap(&bed.vm, 2);
+	slot_is_there = false;
+}
+
+static void by_move(void)
+{
+	slot_flags(EVENT_GPA + PAGE_1G, 0);
+}
+
+static void by_log_on(void)
+{
+	slot_flags(EVENT_GPA, KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+static void by_harvest(void)
+{
+	uint64_t bits[PAGE_2M / PAGE_4K / 64];
+
+	log_harvest(&bed.vm, LOG_GET, 2, PAGE_2M / PAGE_4K, bits);
+	is(bits[0] & 1, 1, "the page is in the log");
+}
+
+#define EVENT(what, mem, how)	.name = what, .get = mem, .happens = how
+
+static const struct {
+	const char *name;
+	void (*get)(struct mem *mem, size_t size);
+	void (*happens)(void);
+	int after;	/* what begin answers then */
+	bool logs;	/* the slot does, before */
+} events[] = {
+	{ EVENT("DONTNEED", mem_small, by_dontneed) },
+	{ EVENT("DONTNEED of another page of 2M", mem_thp, by_neighbour) },
+	{ EVENT("munmap", mem_small, by_munmap), .after = -EFAULT },
+	{ EVENT("mremap", mem_small, by_mremap), .after = -EFAULT },
+	{ EVENT("PROT_NONE", mem_small, by_prot_none), .after = -EFAULT },
+	{ EVENT("PROT_READ", mem_small, by_prot_read), .after = -EACCES },
+	{ EVENT("fork", mem_small, by_fork) },
+	{ EVENT("page out", mem_small, by_pageout) },
+	{ EVENT("a hole in the file", mem_memfd, by_punch) },
+	{ EVENT("the file's end", mem_memfd, by_truncate), .after = -EFAULT },
+	{ EVENT("collapse to 2M", mem_small, by_collapse) },
+	{ EVENT("slot deleted", mem_small, by_delete), .after = -EFAULT },
+	{ EVENT("slot moved", mem_small, by_move), .after = -EFAULT },
+	{ EVENT("dirty log on", mem_small, by_log_on) },
+	{ EVENT("dirty log harvested", mem_small, by_harvest), .logs = true },
+};
+
+static void check_event(size_t i)
+{
+	const char *name = events[i].name;
+	uint32_t id;
+
+	events[i].get(&taken, PAGE_2M);
+	memset(taken.hva, 1, PAGE_2M);
+	slot_flags(EVENT_GPA, events[i].logs ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+	slot_is_there = true;
+	is(vfio_begin(&edu, EVENT_GPA, PAGE_4K, WRITE, &id), 0, "%s: a transfer begins", name);
+	ok(translated(EVENT_GPA), "%s: it can reach the page", name);
+	events[i].happens();
+	is(vfio_done(&edu, id), -EAGAIN, "%s: it was hit", name);
+	is(edu_once(&edu, EVENT_GPA, true), events[i].after, "%s: again", name);
+	if (events[i].after)
+		is(translated(EVENT_GPA), 0, "%s: nothing is translated", name);
+	else
+		ok(!memcmp(taken.hva, mem.hva, EDU_LENGTH) &&
+		   agrees(EVENT_GPA, taken.hva, PAGE_4K), "%s: it is there now", name);
+	if (slot_is_there)
+		vm_unmap(&bed.vm, 2);
+	mem_free(&taken);
+}
+
+static void test_events(void)
+{
+	int klog = klog_open();
+	size_t i;
+
+	begin();
+	memset(mem.hva, 0x77, PAGE_4K);
+	is(edu_once(&edu, GPA, false), 0, "the device takes a page in");
+	for (i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		if ((events[i].get == mem_thp || events[i].happens == by_collapse) &&
+		    mem_skip_thp(events[i].name))
+			continue;
+		check_event(i);
+	}
+	is(klog_count(klog, "DMAR: [DMA") + klog_count(klog, "AMD-Vi: Event logged"), 0,
+	   "the IOMMU has logged no fault");
+	close(klog);
 	end();
 }
 
@@ -448,6 +621,7 @@ static const struct tap_case cases[] = {
 	{ "read_only", test_read_only },
 	{ "paged_out", test_paged_out },
 	{ "logged", test_logged },
+	{ "events", test_events },
 	{ "many", test_many },
 	{ "too_many", test_too_many },
 	{ "eventfd", test_eventfd },
