@@ -72,7 +72,7 @@ static int move(const char *device, char **argv, int tdp_fd)
 	ret = nvme_open(&nvme, device);
 	if (ret)
 		fail(ret, device);
-	ret = vfio_attach(&nvme.vfio, tdp_fd, number(argv[1]), -1);
+	ret = vfio_attach(&nvme.vfio, tdp_fd, number(argv[1]), -1, NULL);
 	if (ret)
 		fail(ret, "cannot follow the guest");
 	ret = transfer(&nvme, number(argv[2]), number(argv[3]), number(argv[4]), to_guest,

@@ -31,7 +31,8 @@
 #define TRIES		100
 
 /* Pages of the driver's own memory. */
-enum { ADMIN_SQ, ADMIN_CQ, IO_SQ, IO_CQ, PRPS, IDENTITY, DATA, NR_PAGES };
+enum { ADMIN_SQ, ADMIN_CQ, IO_SQ, IO_CQ, PRPS, IDENTITY, DATA, HITS, NR_PAGES };
+_Static_assert(NR_PAGES * PAGE == NVME_OWN_SIZE, "pages of the driver's own");
 
 struct nvme_command {
 	uint8_t opcode;
@@ -164,36 +165,51 @@ static int identify(struct nvme *nvme)
 	return 0;
 }
 
-int nvme_open(struct nvme *nvme, const char *name)
+int nvme_take(struct nvme *nvme, const char *name, int type)
 {
-	struct kvm_tdp_vfio_info info;
 	int ret;
 
 	memset(nvme, 0, sizeof(*nvme));
-	ret = vfio_open(&nvme->vfio, name, VFIO_KVM_TDP_IOMMU);
+	ret = vfio_open(&nvme->vfio, name, type);
 	if (ret)
 		return ret;
-	nvme->own = mmap(NULL, NR_PAGES * PAGE, PROT_READ | PROT_WRITE,
+	nvme->own = mmap(NULL, NVME_OWN_SIZE, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (nvme->own == MAP_FAILED) {
 		nvme->own = NULL;
-		ret = -ENOMEM;
+		nvme_close(nvme);
+		return -ENOMEM;
 	}
-	if (!ret)
-		ret = vfio_info(&nvme->vfio, &info);
-	if (!ret) {
-		nvme->iova = info.own_first;
-		nvme->data = nvme->own + DATA * PAGE;
-		nvme->data_iova = iova_of(nvme, DATA);
-		ret = vfio_map(&nvme->vfio, nvme->iova, nvme->own, NR_PAGES * PAGE,
-			       KVM_TDP_VFIO_READ | KVM_TDP_VFIO_WRITE);
-	}
-	if (!ret)
-		ret = controller_start(nvme);
+	return 0;
+}
+
+int nvme_start(struct nvme *nvme, uint64_t iova)
+{
+	int ret;
+
+	nvme->iova = iova;
+	nvme->data = nvme->own + DATA * PAGE;
+	nvme->hits = nvme->own + HITS * PAGE;
+	nvme->data_iova = iova_of(nvme, DATA);
+	ret = controller_start(nvme);
 	if (!ret)
 		ret = create_queues(nvme);
+	return ret ? ret : identify(nvme);
+}
+
+int nvme_open(struct nvme *nvme, const char *name)
+{
+	struct kvm_tdp_vfio_info info;
+	int ret = nvme_take(nvme, name, VFIO_KVM_TDP_IOMMU);
+
+	if (ret)
+		return ret;
+	ret = vfio_info(&nvme->vfio, &info);
 	if (!ret)
-		ret = identify(nvme);
+		ret = vfio_map(&nvme->vfio, info.own_first, nvme->own, NVME_OWN_SIZE,
+			       KVM_TDP_VFIO_READ | KVM_TDP_VFIO_WRITE);
+	if (!ret)
+		ret = nvme_start(nvme, info.own_first);
 	if (ret)
 		nvme_close(nvme);
 	return ret;
@@ -207,7 +223,7 @@ void nvme_close(struct nvme *nvme)
 	}
 	vfio_close(&nvme->vfio);
 	if (nvme->own)
-		munmap(nvme->own, NR_PAGES * PAGE);
+		munmap(nvme->own, NVME_OWN_SIZE);
 	nvme->own = NULL;
 }
 
@@ -232,11 +248,63 @@ int nvme_raw(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block, b
 	return submit(nvme, &nvme->io, &command);
 }
 
+static int begin_held(struct nvme *nvme)
+{
+	return vfio_begin(&nvme->vfio, nvme->held.gpa, nvme->held.length,
+			  KVM_TDP_VFIO_READ | KVM_TDP_VFIO_WRITE, &nvme->held.id);
+}
+
+int nvme_hold(struct nvme *nvme, uint64_t gpa, uint64_t length)
+{
+	int ret;
+
+	if (nvme->held.length)
+		return -EBUSY;
+	nvme->held.gpa = gpa;
+	nvme->held.length = length;
+	ret = begin_held(nvme);
+	if (ret)
+		nvme->held.length = 0;
+	return ret;
+}
+
+void nvme_release(struct nvme *nvme)
+{
+	if (nvme->held.length)
+		vfio_done(&nvme->vfio, nvme->held.id);
+	nvme->held.length = 0;
+}
+
+/* The look at the hits comes after that at the completion, see submit(). */
+static int rw_held(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block,
+		   bool to_guest)
+{
+	int ret, begun, tries;
+
+	for (tries = 0; tries < TRIES; tries++) {
+		ret = nvme_raw(nvme, gpa, length, block, to_guest);
+		if (ret == -ETIMEDOUT ||
+		    !__atomic_load_n(&nvme->hits[nvme->held.id], __ATOMIC_ACQUIRE))
+			return ret;
+		nvme->again++;
+		vfio_done(&nvme->vfio, nvme->held.id);
+		begun = begin_held(nvme);
+		if (begun) {
+			nvme->held.length = 0;
+			return begun;
+		}
+	}
+	return -EAGAIN;
+}
+
 int nvme_rw(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block, bool to_guest)
 {
 	uint32_t flags = to_guest ? KVM_TDP_VFIO_WRITE : KVM_TDP_VFIO_READ, id;
 	int ret, done, tries;
 
+	if (gpa >= nvme->held.gpa && gpa - nvme->held.gpa < nvme->held.length &&
+	    length <= nvme->held.gpa + nvme->held.length - gpa)
+		return rw_held(nvme, gpa, length, block, to_guest);
 	for (tries = 0; tries < TRIES; tries++) {
 		ret = vfio_begin(&nvme->vfio, gpa, length, flags, &id);
 		if (ret)

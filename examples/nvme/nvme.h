@@ -16,6 +16,8 @@
 
 /* Bytes of a transfer, at most: a page of PRPs. */
 #define NVME_MAX	0x100000UL
+/* Bytes of the driver's own memory. */
+#define NVME_OWN_SIZE	0x8000UL
 
 /**
  * struct nvme_queue - a pair of queues
@@ -43,6 +45,8 @@ struct nvme_queue {
  * @iova: its address for the device
  * @data: a page of it, the caller's
  * @data_iova: its address for the device
+ * @hits: a page of it, for vfio_attach(); see nvme_hold()
+ * @held: the guest memory that is begun for all transfers; no length: none is
  * @admin: the first pair of queues
  * @io: the one for reads and writes
  * @block: bytes of a block
@@ -57,6 +61,8 @@ struct nvme {
 	uint64_t iova;
 	void *data;
 	uint64_t data_iova;
+	uint8_t *hits;
+	struct kvm_tdp_vfio_io held;
 	struct nvme_queue admin;
 	struct nvme_queue io;
 	uint32_t block;
@@ -69,6 +75,13 @@ struct nvme {
 int nvme_open(struct nvme *nvme, const char *name);
 void nvme_close(struct nvme *nvme);
 
+/*
+ * nvme_open() in two: take the device, in a container of @type; and, when nvme.own can be
+ * reached by it at @iova, start it.
+ */
+int nvme_take(struct nvme *nvme, const char *name, int type);
+int nvme_start(struct nvme *nvme, uint64_t iova);
+
 /**
  * nvme_rw() - read blocks into, or write them from, guest memory
  * @nvme: the disk, attached to the guest (vfio_attach())
@@ -77,11 +90,24 @@ void nvme_close(struct nvme *nvme);
  * @block: the first of the disk
  * @to_guest: read from the disk
  *
- * A transfer that is hit is done again.
+ * A transfer that is hit is done again.  Within what nvme_hold() holds that takes no system
+ * call, as long as none is.
  */
 int nvme_rw(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block, bool to_guest);
 
-/* The same, once, and of memory that nobody has begun, or of the driver's own. */
+/**
+ * nvme_hold() - begin once for many transfers
+ * @nvme: the disk, attached to the guest with @nvme->hits
+ * @gpa: of the guest's memory
+ * @length: bytes
+ *
+ * Nothing is pinned by that: when the host takes some of it, the transfer at work is done
+ * again, and all of it begun anew.
+ */
+int nvme_hold(struct nvme *nvme, uint64_t gpa, uint64_t length);
+void nvme_release(struct nvme *nvme);
+
+/* nvme_rw() once, and of memory that nobody has begun, or of the driver's own. */
 int nvme_raw(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block, bool to_guest);
 
 #endif /* EXAMPLES_NVME_H */

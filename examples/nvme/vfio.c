@@ -143,13 +143,14 @@ static int call(const struct vfio *vfio, unsigned long op, void *arg)
 	return ioctl(vfio->container, op, arg) < 0 ? -errno : 0;
 }
 
-int vfio_attach(const struct vfio *vfio, int tdp_fd, pid_t pid, int eventfd)
+int vfio_attach(const struct vfio *vfio, int tdp_fd, pid_t pid, int eventfd, void *hits)
 {
 	struct kvm_tdp_vfio_attach arg = {
 		.size = sizeof(arg),
 		.tdp_fd = tdp_fd,
 		.pid = pid,
 		.eventfd = eventfd,
+		.hits = (uintptr_t)hits,
 	};
 
 	return call(vfio, KVM_TDP_VFIO_ATTACH, &arg);

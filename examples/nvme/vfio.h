@@ -42,8 +42,11 @@ int vfio_bind(const char *name);
 int vfio_open(struct vfio *vfio, const char *name, int type);
 void vfio_close(struct vfio *vfio);
 
-/* Follow the guest of a TDP fd; @pid 0: of this process; @eventfd -1: none. */
-int vfio_attach(const struct vfio *vfio, int tdp_fd, pid_t pid, int eventfd);
+/*
+ * Follow the guest of a TDP fd; @pid 0: of this process; @eventfd -1: none; @hits: a page
+ * of bytes, by transfer (linux/kvm_tdp_vfio.h), or NULL.
+ */
+int vfio_attach(const struct vfio *vfio, int tdp_fd, pid_t pid, int eventfd, void *hits);
 int vfio_detach(const struct vfio *vfio);
 
 /* One transfer; @flags are KVM_TDP_VFIO_READ, _WRITE.  Done: 0, or -EAGAIN if it was hit. */

@@ -37,9 +37,12 @@
  * take locks that sleep there.
  */
 
+#include <linux/compiler.h>
 #include <linux/dma-direction.h>
 #include <linux/rbtree.h>
 #include <linux/types.h>
+
+#include <asm/barrier.h>
 
 struct device;
 struct iommu_domain;
@@ -225,6 +228,24 @@ int kvm_tdp_iommu_begin(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io);
  * memory was taken away meanwhile: begin it again.
  */
 int kvm_tdp_iommu_done(struct kvm_tdp_iommu *iommu, struct kvm_tdp_io *io);
+
+/**
+ * kvm_tdp_iommu_is_hit() - has a transfer lost its memory?
+ * @io: a transfer for which begin returned 0, and that is not done
+ *
+ * A driver may let a transfer be for many that its device makes, to the same memory, and
+ * ask this when each has ended, in place of done and begin: as long as it answers no, all
+ * that the device did was done to the guest's memory.  Once it answers yes it does so until
+ * kvm_tdp_iommu_done().
+ *
+ * Context: any, without a lock.
+ */
+static inline bool kvm_tdp_iommu_is_hit(const struct kvm_tdp_io *io)
+{
+	/* After the look at what says that the device is done. */
+	smp_rmb();
+	return READ_ONCE(io->is_hit);
+}
 
 /**
  * kvm_tdp_iommu_map() - let the device reach memory of the driver's own

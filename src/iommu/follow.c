@@ -9,9 +9,10 @@
  * done.  tests/model/iommu.pml proves both; the names are its rules'.  iommu->lock is held
  *
  *  M over a walk, the iommu_map() of what it found, and setting its bit (MAP_IN_HOLD);
- *  U over clearing bits, iommu_unmap_fast() of these pages, iommu_iotlb_sync(), which
- *    waits until the IOMMU has no access through them in flight (SYNC, SYNC_IN_HOLD), and
- *    marking the transfers in @ranges that overlap them (MARK, MARK_IN_HOLD);
+ *  U over clearing bits, marking the transfers in @ranges that overlap these pages (MARK,
+ *    MARK_IN_HOLD), iommu_unmap_fast() of them, after that (MARK_FIRST), and
+ *    iommu_iotlb_sync(), which waits until the IOMMU has no access through them in flight
+ *    (SYNC, SYNC_IN_HOLD);
  *  B over putting a transfer into @ranges, before any of its pages is looked at
  *    (LIST_BEFORE_MAP);
  *  F over looking whether it was marked since, and calling it in flight if not
@@ -30,6 +31,8 @@
  *	F, U, D			marked: done answers -EAGAIN
  *	U, B			the bits are clear, so begin maps the pages again
  *	D, U			the driver has said that the device is done
+ *	F, U, a look at the	marked, if anything of what the device did was lost: U marks
+ *	mark without the lock	before it unmaps, and the driver looks when the device is done
  *
  * So a transfer in flight had each of its pages mapped at some instant after B, and none
  * taken out since.
@@ -83,7 +86,7 @@ static void ranges_mark(struct kvm_tdp_iommu *iommu, u64 first, u64 last)
 
 		if (io->is_hit)
 			continue;
-		io->is_hit = true;
+		WRITE_ONCE(io->is_hit, true);
 		if (!io->in_flight)
 			continue;
 		iommu->info.hits++;
@@ -95,8 +98,12 @@ static void ranges_mark(struct kvm_tdp_iommu *iommu, u64 first, u64 last)
 static void domain_unmap(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
 			 struct iommu_iotlb_gather *gather)
 {
-	size_t unmapped = iommu_unmap_fast(iommu->domain, gpa, size, gather);
+	size_t unmapped;
 
+	ranges_mark(iommu, gpa, gpa + size - 1);
+	/* Marked, before the device can lose anything. */
+	smp_wmb();
+	unmapped = iommu_unmap_fast(iommu->domain, gpa, size, gather);
 	iommu->info.mapped -= size;
 	/* The device may still have access, to memory that is somebody else's soon. */
 	WARN_ONCE(unmapped != size, "IOMMU driver unmapped %#zx of %#zx", unmapped, size);
@@ -151,7 +158,6 @@ static unsigned int window_unmap(struct kvm_tdp_iommu *iommu, struct window *win
 	bitmap_clear(window->mapped, from, at - from);
 	bitmap_clear(window->writable, from, at - from);
 	domain_sync(iommu, base + (u64)from * SZ_4K, (size_t)(at - from) * SZ_4K, &gather);
-	ranges_mark(iommu, base + (u64)from * SZ_4K, base + (u64)at * SZ_4K - 1);
 	return at;
 }
 

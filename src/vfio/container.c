@@ -60,10 +60,14 @@ struct container *container_alloc(void)
 /* Its last group is gone, and so is all that could be hit. */
 void container_free(struct container *container)
 {
+	u8 *hits = rcu_dereference_protected(container->hits, true);
+
 	cancel_work_sync(&container->hit_work);
-	mmdrop(container->mm);
 	if (container->eventfd)
 		eventfd_ctx_put(container->eventfd);
+	if (hits)
+		own_unpin_page(container, hits);
+	mmdrop(container->mm);
 	kvfree(container);
 }
 
@@ -110,6 +114,7 @@ void container_remove(struct container *container, struct iommu_group *group)
 		kvm_tdp_iommu_remove_group(container->iommu, group);
 	} else {
 		kvm_tdp_iommu_detach(container->iommu);
+		container->attached = false;
 		io_end_all(container);
 		own_unmap_all(container);
 		kvm_tdp_iommu_close(container->iommu);
@@ -128,26 +133,39 @@ static struct eventfd_ctx *swap_eventfd(struct container *container,
 }
 
 /* The eventfd is there before the first transfer can be hit. */
-static int attach(struct container *container, const struct kvm_tdp_vfio_attach *arg,
-		  struct mm_struct *mm, struct eventfd_ctx *eventfd)
+static u8 *swap_hits(struct container *container, u8 *hits)
 {
-	struct eventfd_ctx *other;
+	hits = rcu_replace_pointer(container->hits, hits,
+				   lockdep_is_held(&container->attach_mutex));
+	if (hits)
+		synchronize_rcu();
+	return hits;
+}
+
+/* On return *eventfd and *hits are no longer needed, whether they are new or old. */
+static int attach(struct container *container, const struct kvm_tdp_vfio_attach *arg,
+		  struct mm_struct *mm, struct eventfd_ctx **eventfd, u8 **hits)
+{
 	int ret;
 
 	ret = mutex_lock_killable(&container->attach_mutex);
-	if (ret) {
-		other = eventfd;
-		goto out_put;
-	}
-	other = swap_eventfd(container, eventfd);
-	ret = kvm_tdp_iommu_attach(container->iommu, arg->tdp_fd, mm);
 	if (ret)
-		other = swap_eventfd(container, other);
-	mutex_unlock(&container->attach_mutex);
+		return ret;
+	ret = -EBUSY;
+	if (container->attached)
+		goto out_unlock;
+	/* They are there before the first transfer can be hit. */
+	*eventfd = swap_eventfd(container, *eventfd);
+	*hits = swap_hits(container, *hits);
+	ret = kvm_tdp_iommu_attach(container->iommu, arg->tdp_fd, mm);
+	if (ret) {
+		*eventfd = swap_eventfd(container, *eventfd);
+		*hits = swap_hits(container, *hits);
+	}
+	container->attached = !ret;
 
-out_put:
-	if (other)
-		eventfd_ctx_put(other);
+out_unlock:
+	mutex_unlock(&container->attach_mutex);
 	return ret;
 }
 
@@ -184,7 +202,8 @@ int container_attach(struct container *container, const struct kvm_tdp_vfio_atta
 {
 	struct eventfd_ctx *eventfd = NULL;
 	struct mm_struct *mm;
-	int ret;
+	u8 *hits = NULL;
+	int ret = 0;
 
 	if (arg->pid && !capable(CAP_SYS_ADMIN))
 		return -EPERM;
@@ -193,7 +212,18 @@ int container_attach(struct container *container, const struct kvm_tdp_vfio_atta
 		return PTR_ERR(mm);
 	if (arg->eventfd != -1)
 		eventfd = eventfd_ctx_fdget(arg->eventfd);
-	ret = IS_ERR(eventfd) ? PTR_ERR(eventfd) : attach(container, arg, mm, eventfd);
+	if (IS_ERR(eventfd)) {
+		ret = PTR_ERR(eventfd);
+		eventfd = NULL;
+	}
+	if (!ret && arg->hits)
+		ret = own_pin_page(container, arg->hits, &hits);
+	if (!ret)
+		ret = attach(container, arg, mm, &eventfd, &hits);
+	if (hits)
+		own_unpin_page(container, hits);
+	if (eventfd)
+		eventfd_ctx_put(eventfd);
 	mmdrop(mm);
 	return ret;
 }
@@ -204,14 +234,30 @@ int container_detach(struct container *container)
 
 	mutex_lock(&container->attach_mutex);
 	ret = kvm_tdp_iommu_detach(container->iommu);
+	container->attached = false;
 	mutex_unlock(&container->attach_mutex);
 	return ret;
+}
+
+/* In the page of the process's, if it has given one. */
+static void io_set_hit(const struct container_io *io, u8 value)
+{
+	u8 *hits;
+
+	rcu_read_lock();
+	hits = rcu_dereference(io->container->hits);
+	if (hits)
+		WRITE_ONCE(hits[io - io->container->ios], value);
+	rcu_read_unlock();
 }
 
 /* Under the library's lock, and so in atomic context. */
 static void io_hit(struct kvm_tdp_io *io)
 {
-	queue_work(system_dfl_wq, &container_of(io, struct container_io, io)->container->hit_work);
+	struct container_io *hit = container_of(io, struct container_io, io);
+
+	io_set_hit(hit, 1);
+	queue_work(system_dfl_wq, &hit->container->hit_work);
 }
 
 /* Take some, IO_BUSY from here on.  Return: how many. */
@@ -291,7 +337,10 @@ static int io_begin(struct container *container, struct container_io *io,
 	io->io.nr_ranges = 1;
 	io->io.hit = io_hit;
 	ret = io_direction(arg->flags, &io->io.direction);
-	return ret ?: kvm_tdp_iommu_begin(container->iommu, &io->io);
+	if (ret)
+		return ret;
+	io_set_hit(io, 0);
+	return kvm_tdp_iommu_begin(container->iommu, &io->io);
 }
 
 /*

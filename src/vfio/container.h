@@ -51,6 +51,9 @@ struct container_io {
  * @iommu: NULL: there is no group any more; by @sem
  * @nr_groups: by @sem
  * @attach_mutex: held over attach and detach
+ * @attached: by @attach_mutex, or by @sem held for write
+ * @hits: a byte for each of @ios, in a page of the process's, or NULL; changed by
+ *	@attach_mutex while not attached, read under RCU
  * @own_mutex: for @own
  * @own: struct own_memory
  * @own_bytes: by @own_mutex
@@ -69,6 +72,8 @@ struct container {
 	struct kvm_tdp_iommu *iommu;
 	unsigned int nr_groups;
 	struct mutex attach_mutex;	/* as said above */
+	bool attached;
+	u8 __rcu *hits;
 
 	struct mutex own_mutex;	/* as said above */
 	struct list_head own;
@@ -94,5 +99,7 @@ int container_done(struct container *container, struct kvm_tdp_vfio_ios *arg);
 int own_map(struct container *container, const struct kvm_tdp_vfio_map *arg);
 int own_unmap(struct container *container, u64 iova);
 void own_unmap_all(struct container *container);
+int own_pin_page(struct container *container, u64 vaddr, u8 **bytes);
+void own_unpin_page(struct container *container, u8 *bytes);
 
 #endif /* _KTDP_CONTAINER_H */

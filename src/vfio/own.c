@@ -81,6 +81,36 @@ static int own_map_pages(struct container *container, struct own_memory *own,
 	return 0;
 }
 
+/* A page that the kernel writes to: where it is.  Return: 0, -EPERM, -EINVAL, -EFAULT, -ENOMEM. */
+int own_pin_page(struct container *container, u64 vaddr, u8 **bytes)
+{
+	struct page *page;
+	int ret;
+
+	if (current->mm != container->mm)
+		return -EPERM;
+	if (vaddr & ~PAGE_MASK)
+		return -EINVAL;
+	ret = account_locked_vm(container->mm, 1, true);
+	if (ret)
+		return ret;
+	ret = pin_user_pages_fast(vaddr, 1, FOLL_LONGTERM | FOLL_WRITE, &page);
+	if (ret == 1) {
+		*bytes = page_address(page);
+		return 0;
+	}
+	account_locked_vm(container->mm, 1, false);
+	return ret ?: -EFAULT;
+}
+
+void own_unpin_page(struct container *container, u8 *bytes)
+{
+	struct page *page = virt_to_page(bytes);
+
+	unpin_user_pages_dirty_lock(&page, 1, true);
+	account_locked_vm(container->mm, 1, false);
+}
+
 static struct own_memory *own_find(struct container *container, u64 first, u64 last)
 {
 	struct own_memory *own;

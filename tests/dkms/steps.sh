@@ -49,8 +49,8 @@ build_importer() {
 	in_tree make -C "/lib/modules/$1/build" M=/importer \
 		KBUILD_EXTRA_SYMBOLS="$installed/module/Module.symvers"
 	is "$(in_tree modinfo -F depends /importer/ktdp_peek.ko)" kvm_tdp
-	in_tree cc -Wall -Werror -o /importer/peek /importer/main.c -lkvm_tdp
 }
+build_with_library() { in_tree cc -Wall -Werror -o /importer/peek /importer/main.c -lkvm_tdp; }
 
 # By its own dkms.conf.
 dkms_builds_importer() {
@@ -66,6 +66,7 @@ packages_install() {
 	check "they are signed with the key of DKMS" signed_with $mok "$old"
 	check "what else belongs to the packages is there" has_files
 	check "an importer is built with what is installed" build_importer "$old"
+	check "a program is built with the library" build_with_library
 	check "DKMS builds it after the modules" dkms_builds_importer "$old"
 	check_error "make dkms-install leaves the package's files alone" \
 		"apt remove kvm-tdp-dkms" in_src make dkms-install
@@ -210,7 +211,7 @@ package_upgrade() {
 }
 
 package_purge() {
-	check "apt removes the packages" in_apt remove kvm-tdp kvm-tdp-dkms
+	check "apt removes the packages" in_apt remove kvm-tdp{,-dkms} libkvm-tdp{0,-dev}
 	check "there are no modules" has_no_modules "$new"
 	check "apt purges the packages" in_apt purge kvm-tdp kvm-tdp-dkms
 	check "nothing is left of them" has_no_traces
@@ -228,7 +229,7 @@ sources_install() {
 	check "nothing is left of that" has_no_traces
 	check "make dkms-install" in_src make dkms-install
 	check "the modules are there" has_modules "$new" "$version.2"
-	check "an importer is built with what is installed" build_importer "$new" "$version.2"
+	check "an importer is built with what is installed" build_importer "$new"
 	set_conf PACKAGE_VERSION "$version"
 	check "make dkms-install of another version" in_src make dkms-install KERNELVER="$new"
 	check "the modules are of that version" has_modules "$new" "$version"

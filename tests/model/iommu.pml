@@ -20,6 +20,8 @@
  *			lists it
  * CHECK_IN_HOLD	whether it was marked since, and that it is in flight, are one hold
  * MARK			an unmap marks the transfers on the list that touch the page
+ * MARK_FIRST		... before the page is unmapped, for drivers that look at the mark without
+ *			the lock when the device is done
  * MARK_IN_HOLD		... in the hold that unmaps
  * SYNC			an unmap waits until neither IOTLB nor device has the translation
  * SYNC_IN_HOLD		... in the hold that unmaps: who finds the page unmapped, and has
@@ -70,16 +72,24 @@ inline unmap(i)
 	unlock();
 	lock();
 #endif
+#ifndef M_MARK
+#ifndef M_MARK_IN_HOLD
+#ifndef M_MARK_FIRST
+	if
+	:: listed && iopt[i] -> marked = true
+	:: else
+	fi;
+#endif
+#endif
+#endif
 	atomic { page = iopt[i]; iopt[i] = 0 };
 	if
 	:: page ->
-#ifndef M_MARK
-#ifndef M_MARK_IN_HOLD
+#ifdef M_MARK_FIRST
 		if
 		:: listed -> marked = true
 		:: else
 		fi;
-#endif
 #endif
 #ifdef M_SYNC_IN_HOLD
 		unlock();
@@ -242,6 +252,12 @@ proctype driver()
 		lost = false;
 		access(0);
 		access(1);
+		/* Without the lock, while it stays in flight; or with it. */
+		if
+		:: ok = !marked;
+		   assert(!ok || !lost)
+		:: true
+		fi;
 		lock();
 		listed = false;
 		ok = !marked;

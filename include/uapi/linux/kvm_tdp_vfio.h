@@ -53,8 +53,15 @@
  *	only; 0: the calling process
  * @eventfd: is signalled when a transfer in flight is hit; -1: none
  * @pad: must be 0
+ * @hits: user pointer to KVM_TDP_VFIO_MAX_IOS bytes, a multiple of 4096, or 0.  The byte
+ *	of a transfer's id is 0 when it begins, and something else once it was hit.  A
+ *	driver may let a transfer be for many that its device makes, to the same memory,
+ *	and look there when each has ended, in place of DONE and BEGIN: as long as it
+ *	finds 0, all that the device did was done to the guest's memory.  The page is
+ *	pinned, and counts against RLIMIT_MEMLOCK, until another is attached with, or the
+ *	container is closed.
  *
- * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EBADF, EINVAL no
+ * Errors: EFAULT, EINVAL, ENOMEM @hits; EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EBADF, EINVAL no
  * eventfd; ESRCH no such process; EPERM the VM is not that process's, or it is exiting,
  * or @pid without CAP_SYS_ADMIN; EOPNOTSUPP a table that cannot be walked; ENOMEM; EINTR.
  */
@@ -65,6 +72,7 @@ struct kvm_tdp_vfio_attach {
 	__s32 pid;
 	__s32 eventfd;
 	__u32 pad;
+	__aligned_u64 hits;
 };
 
 /**

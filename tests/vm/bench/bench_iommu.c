@@ -61,7 +61,7 @@ static void begin_anew(void)
 {
 	must(ktdp_prefault(tdp, GPA, SIZE, ACC_W));
 	must(vfio_detach(&edu));
-	must(vfio_attach(&edu, tdp, 0, -1));
+	must(vfio_attach(&edu, tdp, 0, -1, NULL));
 }
 
 static double by_begin(const char *name, double units)
@@ -105,8 +105,8 @@ static double again(uint32_t nr)
 			   "BEGIN and DONE of 32 mapped pages", 100.0 * nr);
 }
 
-/* Page by page, of 2M that the table has. */
-static double dontneed(const struct mem *mem, bool mapped)
+/* Page by page, of 2M that the table has, of which the device has mapped some. */
+static double dontneed(const struct mem *mem, const char *name, uint64_t mapped)
 {
 	double cost = 1e9;
 	uint64_t begin, off;
@@ -116,22 +116,59 @@ static double dontneed(const struct mem *mem, bool mapped)
 	for (i = 0; i < REPEATS; i++) {
 		memset(mem->hva, 1, SIZE);
 		begin_anew();
-		/* The window's bookkeeping is there either way. */
-		must(vfio_begin(&edu, GPA, mapped ? PAGE_2M : PAGE_4K, KVM_TDP_VFIO_WRITE, &id));
-		must(vfio_done(&edu, id));
+		if (mapped) {
+			must(vfio_begin(&edu, GPA, mapped, KVM_TDP_VFIO_WRITE, &id));
+			must(vfio_done(&edu, id));
+		} else {
+			must(vfio_detach(&edu));
+		}
 		begin = section_begin();
 		for (off = PAGE_4K; off < PAGE_2M; off += PAGE_4K)
 			must(madvise(mem->hva + off, PAGE_4K, MADV_DONTNEED));
-		cost = least(cost, section_end(begin, mapped ? "DONTNEED of a page that is mapped" :
-					       "DONTNEED of a page that is not", PAGES / 4 - 1));
+		cost = least(cost, section_end(begin, name, PAGES / 4 - 1));
+		if (!mapped)
+			must(vfio_attach(&edu, tdp, 0, -1, NULL));
 	}
 	return cost;
+}
+
+static double attach(const char *name)
+{
+	double cost = 1e9;
+	uint64_t begin;
+	int i;
+
+	for (i = 0; i < REPEATS; i++) {
+		must(vfio_detach(&edu));
+		begin = section_begin();
+		must(vfio_attach(&edu, tdp, 0, -1, NULL));
+		cost = least(cost, section_end(begin, name, 1));
+	}
+	return cost;
+}
+
+/* It does not grow with the VM. */
+static void attaching(void)
+{
+	struct mem large = { .size = 64 * PAGE_1G, .fd = -1 };
+	double small = attach("attach"), cost;
+
+	large.hva = mmap(NULL, large.size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (large.hva == MAP_FAILED)
+		bail("no room for 64G");
+	vm_map(&vm, 2, GPA + PAGE_1G, &large);
+	cost = attach("attach, 64G more");
+	report_beside("device: attach to a VM with 64G more", cost, "insns",
+		      "attach to a small one", small);
+	vm_unmap(&vm, 2);
+	mem_free(&large);
 }
 
 int main(void)
 {
 	struct mem small, thp;
-	double peer_4k, peer_2m, base, cost;
+	double peer_4k, peer_2m, alone, base, cost;
 
 	must(vfio_bind(edu_name()));
 	mem_small(&small, SIZE);
@@ -146,7 +183,7 @@ int main(void)
 	vm_add_vcpu(&vm);
 	tdp = must(kvm_tdp_create(vm.fd, 0));
 	vm_map(&vm, 1, GPA, &thp);
-	must(vfio_attach(&edu, tdp, 0, -1));
+	must(vfio_attach(&edu, tdp, 0, -1, NULL));
 	cost = by_begin("begin, a leaf of 2M", SIZE / PAGE_2M);
 	report_beside("device: begin of 2M, a leaf", cost, "insns",
 		      "VFIO type 1, map and unmap", peer_2m);
@@ -157,8 +194,12 @@ int main(void)
 		      "VFIO type 1, map and unmap", peer_4k);
 	report("device: BEGIN and DONE, of mapped memory", again(1), "insns");
 	report("device: the same, in a batch of 32", again(BATCH), "insns");
-	base = dontneed(&small, false);
-	cost = dontneed(&small, true) - base;
+	attaching();
+	alone = dontneed(&small, "DONTNEED, no device", 0);
+	base = dontneed(&small, "DONTNEED of a page that is not mapped", PAGE_4K);
+	report_beside("device: a page that it has not mapped adds to MADV_DONTNEED",
+		      base - alone, "insns", "MADV_DONTNEED of 4K, exported", alone);
+	cost = dontneed(&small, "DONTNEED of a page that is mapped", PAGE_2M) - base;
 	report_beside("device: a mapped page adds to MADV_DONTNEED", cost, "insns",
 		      "MADV_DONTNEED of 4K, nothing mapped", base);
 	vfio_close(&edu);

@@ -371,7 +371,7 @@ static void *own;
 
 static int make_follow(void)
 {
-	return vfio_attach(&edu, bed.tdp, 0, -1);
+	return vfio_attach(&edu, bed.tdp, 0, -1, NULL);
 }
 
 static void undo_follow(void)

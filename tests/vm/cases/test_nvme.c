@@ -3,9 +3,10 @@
  * The example driver in user space, examples/nvme: a disk reads into a guest's memory,
  * and writes from it, by guest physical address, while the host takes that memory away.
  */
-#include <linux/fs.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -17,6 +18,8 @@
 #define SIZE	(4 * PAGE_2M)
 #define HALF	(SIZE / 2)
 #define PIECE	(64 * PAGE_4K)
+#define READS	1000
+#define OWN_IOVA	0x7000000000UL	/* within 39 bits, above the guest's memory */
 #define ROUNDS	10
 /* How often the host gets its turn while the disk is at it is not in our hands. */
 #define MANY_ROUNDS	500
@@ -24,6 +27,7 @@
 static struct bed bed;
 static struct mem mem;
 static struct nvme nvme;
+static char name[32];
 static bool stop;
 
 static uint64_t block_of(uint64_t offset)
@@ -47,7 +51,7 @@ static void begin(void)
 	bed_open(&bed);
 	mem_small(&mem, SIZE);
 	vm_map(&bed.vm, 1, GPA, &mem);
-	must(vfio_attach(&nvme.vfio, bed.tdp, 0, -1));
+	must(vfio_attach(&nvme.vfio, bed.tdp, 0, -1, nvme.hits));
 	nvme.again = 0;
 }
 
@@ -102,13 +106,16 @@ static void *host(void *unused)
 	return NULL;
 }
 
-static void test_paged_out(void)
+/* Begun for each transfer, or, @held, once for all of the memory. */
+static void paged_out(bool held)
 {
 	pthread_t thread;
 	int i, wrong = 0;
 
 	sys_swap();
 	begin();
+	if (held)
+		is(nvme_hold(&nvme, GPA, SIZE), 0, "all of it is held");
 	stop = false;
 	must(-pthread_create(&thread, NULL, host, NULL));
 	for (i = 0; i < ROUNDS || (!nvme.again && i < MANY_ROUNDS); i++) {
@@ -122,18 +129,85 @@ static void test_paged_out(void)
 	is(wrong, 0, "%d rounds are right, while the host pages all of it out", i);
 	ok(nvme.again > 0, "%llu transfers were hit and done again",
 	   (unsigned long long)nvme.again);
+	nvme_release(&nvme);
 	end();
+}
+
+static void test_paged_out(void)
+{
+	paged_out(false);
+}
+
+static void test_held(void)
+{
+	paged_out(true);
+}
+
+/* Reads of a page each, to here and there, a second; all pages have been there before. */
+static double reads_per_second(int (*read)(struct nvme *nvme, uint64_t gpa, uint64_t length,
+					   uint64_t block, bool to_guest))
+{
+	uint64_t start = 0;
+	int i;
+
+	for (i = 0; i < 2 * READS; i++) {
+		if (i == READS)
+			start = sys_now();
+		must(read(&nvme, GPA + i % READS * 37 % (SIZE / PAGE_4K) * PAGE_4K, PAGE_4K,
+			  block_of(i * 11 % (HALF / PAGE_4K) * PAGE_4K), true));
+	}
+	return READS * 1000.0 / (sys_now() - start);
+}
+
+static void pin(uint64_t iova, void *hva, size_t size)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
+		.vaddr = (uintptr_t)hva, .iova = iova, .size = size,
+	};
+
+	must(ioctl(nvme.vfio.container, VFIO_IOMMU_MAP_DMA, &map));
+}
+
+/* Next to the same disk, and driver, with memory that is pinned. */
+static void test_rate(void)
+{
+	double ours, held, pinned;
+
+	begin();
+	ours = reads_per_second(nvme_rw);
+	is(nvme_hold(&nvme, GPA, SIZE), 0, "all of it is held");
+	held = reads_per_second(nvme_rw);
+	nvme_release(&nvme);
+	is(nvme.again, 0, "nothing was done again");
+	must(vfio_detach(&nvme.vfio));
+	nvme_close(&nvme);
+
+	must(nvme_take(&nvme, name, VFIO_TYPE1v2_IOMMU));
+	pin(OWN_IOVA, nvme.own, NVME_OWN_SIZE);
+	pin(GPA, mem.hva, SIZE);
+	must(nvme_start(&nvme, OWN_IOVA));
+	pinned = reads_per_second(nvme_raw);
+	nvme_close(&nvme);
+
+	diag("reads of 4K a second: %.0f, held %.0f, pinned %.0f", ours, held, pinned);
+	ok(held > pinned / 2, "what is held costs nothing");
+	must(nvme_open(&nvme, name));
+	bed_close(&bed);
+	mem_free(&mem);
 }
 
 static const struct tap_case cases[] = {
 	{ "round", test_round },
 	{ "hit", test_hit },
 	{ "paged_out", test_paged_out },
+	{ "held", test_held },
+	{ "rate", test_rate },
 };
 
 int main(int argc, char **argv)
 {
-	char name[32];
 	int ret;
 
 	if (!pci_find("class", "0x010802", name, sizeof(name)))

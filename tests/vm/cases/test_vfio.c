@@ -77,7 +77,7 @@ static void begin(void)
 	bed_open(&bed);
 	mem_small(&mem, SIZE);
 	vm_map(&bed.vm, 1, GPA, &mem);
-	must(vfio_attach(&edu, bed.tdp, 0, -1));
+	must(vfio_attach(&edu, bed.tdp, 0, -1, NULL));
 }
 
 static void end(void)
@@ -460,7 +460,7 @@ static void test_too_many(void)
 	arg.nr = KVM_TDP_VFIO_MAX_IOS;
 	is(sys(ioctl(edu.container, KVM_TDP_VFIO_DONE, &arg)), 0, "they can be done when detached");
 	ok(ios[0].flags & KVM_TDP_VFIO_HIT && ios[4095].flags & KVM_TDP_VFIO_HIT, "and were hit");
-	must(vfio_attach(&edu, bed.tdp, 0, -1));
+	must(vfio_attach(&edu, bed.tdp, 0, -1, NULL));
 	end();
 }
 
@@ -478,9 +478,9 @@ static void test_eventfd(void)
 
 	begin();
 	must(vfio_detach(&edu));
-	is(vfio_attach(&edu, bed.tdp, 0, bed.tdp), -EINVAL, "no eventfd");
-	is(vfio_attach(&edu, bed.tdp, 0, 999), -EBADF, "no fd at all");
-	must(vfio_attach(&edu, bed.tdp, 0, fd));
+	is(vfio_attach(&edu, bed.tdp, 0, bed.tdp, NULL), -EINVAL, "no eventfd");
+	is(vfio_attach(&edu, bed.tdp, 0, 999, NULL), -EBADF, "no fd at all");
+	must(vfio_attach(&edu, bed.tdp, 0, fd, NULL));
 	must(vfio_begin(&edu, GPA, 8, WRITE, &id));
 	ok(!signalled(fd), "in flight: no signal");
 	must(madvise(mem.hva + PAGE_4K, PAGE_4K, MADV_DONTNEED));
@@ -490,6 +490,46 @@ static void test_eventfd(void)
 	is(vfio_done(&edu, id), -EAGAIN, "it was hit");
 	end();
 	close(fd);
+}
+
+/* A page in which the process sees what was hit, without a call. */
+static void test_hits(void)
+{
+	uint8_t *hits = mmap(NULL, 2 * PAGE_4K, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t id, other;
+	uint8_t *hva;
+
+	begin();
+	hva = mem.hva;
+	is(vfio_attach(&edu, bed.tdp, 0, -1, hits), -EBUSY, "attached already");
+	must(vfio_detach(&edu));
+	is(vfio_attach(&edu, bed.tdp, 0, -1, hits + 8), -EINVAL, "not a page");
+	is(vfio_attach(&edu, bed.tdp, 0, -1, (void *)PAGE_4K), -EFAULT, "where there is nothing");
+	is(vfio_attach(&edu, bed.tdp, 0, -1, hits), 0, "a page of hits");
+	memset(hits, 0xff, PAGE_4K);
+	is(vfio_begin(&edu, GPA, 2 * PAGE_4K, WRITE, &id), 0, "a transfer begins");
+	is(vfio_begin(&edu, GPA + 8 * PAGE_4K, PAGE_4K, READ, &other), 0, "and another");
+	ok(!hits[id] && !hits[other], "none was hit");
+	must(madvise(hva + PAGE_4K, PAGE_4K, MADV_DONTNEED));
+	ok(hits[id] && !hits[other], "one was hit, the other was not");
+	is(vfio_done(&edu, id), -EAGAIN, "it is told so");
+	is(vfio_begin(&edu, GPA, 2 * PAGE_4K, WRITE, &id), 0, "it begins again");
+	ok(!hits[id], "not hit any more");
+
+	/* It is pinned, wherever the process has it. */
+	must(munmap(hits, PAGE_4K));
+	must(madvise(hva, PAGE_4K, MADV_DONTNEED));
+	is(vfio_done(&edu, id), -EAGAIN, "hit, and nobody looks");
+	must(vfio_detach(&edu));
+	is(vfio_attach(&edu, bed.tdp, 0, -1, hits + PAGE_4K), 0, "another page");
+	is(vfio_begin(&edu, GPA, PAGE_4K, WRITE, &id), 0, "a transfer begins");
+	vm_unmap(&bed.vm, 1);
+	ok(hits[PAGE_4K + id], "the slot goes: it was hit");
+	is(vfio_done(&edu, other), -EAGAIN, "that from before was hit, too");
+	is(vfio_done(&edu, id), -EAGAIN, "it is told so");
+	end();
+	must(munmap(hits + PAGE_4K, PAGE_4K));
 }
 
 static void test_own_memory(void)
@@ -539,10 +579,10 @@ static void test_errors(void)
 	is(vfio_detach(&edu), -ENOTCONN, "detach without a guest");
 	is(vfio_done(&edu, 0), -ENOENT, "nothing is in flight");
 	is(vfio_done(&edu, ~0U), -ENOENT, "nor of that name");
-	is(vfio_attach(&edu, -1, 0, -1), -EBADF, "attach to no fd");
-	is(vfio_attach(&edu, edu.group, 0, -1), -EINVAL, "attach to another fd");
+	is(vfio_attach(&edu, -1, 0, -1, NULL), -EBADF, "attach to no fd");
+	is(vfio_attach(&edu, edu.group, 0, -1, NULL), -EINVAL, "attach to another fd");
 	begin();
-	is(vfio_attach(&edu, bed.tdp, 0, -1), -EBUSY, "attach twice");
+	is(vfio_attach(&edu, bed.tdp, 0, -1, NULL), -EBUSY, "attach twice");
 	is(vfio_begin(&edu, GPA, 0, READ, &id), -EINVAL, "no length");
 	is(vfio_begin(&edu, GPA, 8, 0, &id), -EINVAL, "no direction");
 	is(vfio_begin(&edu, GPA, 8, 8 | READ, &id), -EINVAL, "another flag");
@@ -552,11 +592,11 @@ static void test_errors(void)
 	is(vfio_begin(&edu, GPA + SIZE - 8, 16, READ, &id), -EFAULT, "half of it is in no slot");
 	is(vfio_detach(&edu), 0, "detach");
 	vm_open(&other);
-	is(vfio_attach(&edu, bed.tdp, getppid(), -1), -EPERM, "the VM is not that process's");
-	is(vfio_attach(&edu, bed.tdp, 99999, -1), -ESRCH, "no such process");
+	is(vfio_attach(&edu, bed.tdp, getppid(), -1, NULL), -EPERM, "the VM is not that process's");
+	is(vfio_attach(&edu, bed.tdp, 99999, -1, NULL), -ESRCH, "no such process");
 	sys_cap(CAP_SYS_ADMIN, false);
-	is(vfio_attach(&edu, bed.tdp, getpid(), -1), -EPERM, "a pid, unprivileged");
-	is(vfio_attach(&edu, bed.tdp, 0, -1), 0, "one's own VM, unprivileged");
+	is(vfio_attach(&edu, bed.tdp, getpid(), -1, NULL), -EPERM, "a pid, unprivileged");
+	is(vfio_attach(&edu, bed.tdp, 0, -1, NULL), 0, "one's own VM, unprivileged");
 	sys_cap(CAP_SYS_ADMIN, true);
 	vm_close(&other);
 	end();
@@ -580,8 +620,8 @@ static void test_vmm_dies(void)
 		_exit(0);
 	}
 	tdp = must(sys_recv_fd(socks[0]));
-	is(vfio_attach(&edu, tdp, 0, -1), -EPERM, "another process's VM");
-	is(vfio_attach(&edu, tdp, pid, -1), 0, "said to be its");
+	is(vfio_attach(&edu, tdp, 0, -1, NULL), -EPERM, "another process's VM");
+	is(vfio_attach(&edu, tdp, pid, -1, NULL), 0, "said to be its");
 	must(edu_once(&edu, GPA, true));
 	is(vfio_begin(&edu, GPA, 8, WRITE, &id), 0, "a transfer begins");
 	ok(translated(GPA), "the device reaches the guest");
@@ -608,7 +648,7 @@ static void test_closed(void)
 	is(translated(GPA), 0, "closed: nothing is translated");
 	edu_open(&edu);
 	is(info().begun, 0, "another container");
-	must(vfio_attach(&edu, bed.tdp, 0, -1));
+	must(vfio_attach(&edu, bed.tdp, 0, -1, NULL));
 	is(edu_once(&edu, GPA, true), 0, "the device writes");
 	end();
 }
@@ -625,6 +665,7 @@ static const struct tap_case cases[] = {
 	{ "many", test_many },
 	{ "too_many", test_too_many },
 	{ "eventfd", test_eventfd },
+	{ "hits", test_hits },
 	{ "own_memory", test_own_memory },
 	{ "vmm_dies", test_vmm_dies },
 	{ "closed", test_closed },

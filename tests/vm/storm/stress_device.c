@@ -49,8 +49,8 @@ void devices_attach(int tdp)
 {
 	if (!present)
 		return;
-	must(vfio_attach(&edu, tdp, 0, -1));
-	must(vfio_attach(&disk.vfio, tdp, 0, -1));
+	must(vfio_attach(&edu, tdp, 0, -1, NULL));
+	must(vfio_attach(&disk.vfio, tdp, 0, -1, NULL));
 }
 
 static void device_count(const struct vfio *vfio, struct kvm_tdp_vfio_info *last)
