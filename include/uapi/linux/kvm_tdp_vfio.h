@@ -61,9 +61,11 @@
  *	pinned, and counts against RLIMIT_MEMLOCK, until another is attached with, or the
  *	container is closed.
  *
- * Errors: EFAULT, EINVAL, ENOMEM @hits; EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EBADF, EINVAL no
- * eventfd; ESRCH no such process; EPERM the VM is not that process's, or it is exiting,
- * or @pid without CAP_SYS_ADMIN; EOPNOTSUPP a table that cannot be walked; ENOMEM; EINTR.
+ * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EBADF, EINVAL no
+ * eventfd; EFAULT, EINVAL @hits; ESRCH no such process; EPERM the VM is not that process's,
+ * or it is exiting, or @pid without CAP_SYS_ADMIN, or @hits of another process than the one
+ * that made the container; EOPNOTSUPP a table that cannot be walked; ENOMEM, RLIMIT_MEMLOCK
+ * too; EINTR.
  */
 struct kvm_tdp_vfio_attach {
 	__u32 size;
