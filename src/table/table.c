@@ -111,6 +111,13 @@ void ktdp_chain_flatten(const struct ktdp_fmt *fmt, struct ktdp_chain *chain,
 		hpa = at & ~KTDP_CHAIN_LEVEL;
 		level = at & KTDP_CHAIN_LEVEL;
 		entries = ktdp_hpa_to_entries(hpa);
+		cond_resched();
+		if (level == KTDP_LEVEL_4K) {
+			/* Most are of this level, and have nothing below them. */
+			for (i = 0; i < KTDP_ENTRIES; i++)
+				leaves[0] += !!entries[i];
+			continue;
+		}
 		for (i = 0; i < KTDP_ENTRIES; i++) {
 			entry = entries[i];
 			if (!entry)
@@ -125,7 +132,6 @@ void ktdp_chain_flatten(const struct ktdp_fmt *fmt, struct ktdp_chain *chain,
 			if (chain->last == hpa)
 				chain->last = child;
 		}
-		cond_resched();
 	}
 }
 
