@@ -170,32 +170,42 @@ static void pin(uint64_t iova, void *hva, size_t size)
 	must(ioctl(nvme.vfio.container, VFIO_IOMMU_MAP_DMA, &map));
 }
 
-/* Next to the same disk, and driver, with memory that is pinned. */
+static double more(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * Next to the same disk, and driver, with memory that is pinned; by turns, and the best of
+ * some, for others have the machine too.
+ */
 static void test_rate(void)
 {
-	double ours, held, pinned;
+	double ours = 0, held = 0, pinned = 0;
+	int turn;
 
-	begin();
-	ours = reads_per_second(nvme_rw);
-	is(nvme_hold(&nvme, GPA, SIZE), 0, "all of it is held");
-	held = reads_per_second(nvme_rw);
-	nvme_release(&nvme);
-	is(nvme.again, 0, "nothing was done again");
-	must(vfio_detach(&nvme.vfio));
-	nvme_close(&nvme);
+	for (turn = 0; turn < 3; turn++) {
+		begin();
+		ours = more(ours, reads_per_second(nvme_rw));
+		is(nvme_hold(&nvme, GPA, SIZE), 0, "all of it is held");
+		held = more(held, reads_per_second(nvme_rw));
+		nvme_release(&nvme);
+		is(nvme.again, 0, "nothing was done again");
+		must(vfio_detach(&nvme.vfio));
+		nvme_close(&nvme);
 
-	must(nvme_take(&nvme, name, VFIO_TYPE1v2_IOMMU));
-	pin(OWN_IOVA, nvme.own, NVME_OWN_SIZE);
-	pin(GPA, mem.hva, SIZE);
-	must(nvme_start(&nvme, OWN_IOVA));
-	pinned = reads_per_second(nvme_raw);
-	nvme_close(&nvme);
-
-	diag("reads of 4K a second: %.0f, held %.0f, pinned %.0f", ours, held, pinned);
+		must(nvme_take(&nvme, name, VFIO_TYPE1v2_IOMMU));
+		pin(OWN_IOVA, nvme.own, NVME_OWN_SIZE);
+		pin(GPA, mem.hva, SIZE);
+		must(nvme_start(&nvme, OWN_IOVA));
+		pinned = more(pinned, reads_per_second(nvme_raw));
+		nvme_close(&nvme);
+		must(nvme_open(&nvme, name));
+		bed_close(&bed);
+		mem_free(&mem);
+	}
+	diag("note: reads of 4K a second: %.0f, held %.0f, pinned %.0f", ours, held, pinned);
 	ok(held > pinned / 2, "what is held costs nothing");
-	must(nvme_open(&nvme, name));
-	bed_close(&bed);
-	mem_free(&mem);
 }
 
 static const struct tap_case cases[] = {
