@@ -27,6 +27,7 @@
 	static_assert(__same_type(typeof_member(type, member), want))
 ktdp_kvm_check(struct kvm, mm, struct mm_struct *);
 ktdp_kvm_check(struct kvm, srcu, struct srcu_struct);
+ktdp_kvm_check(struct kvm, userspace_pid, pid_t);
 ktdp_kvm_check(struct kvm_memslots, hva_tree, struct rb_root_cached);
 ktdp_kvm_check(struct kvm_memory_slot, base_gfn, gfn_t);
 ktdp_kvm_check(struct kvm_memory_slot, npages, unsigned long);

@@ -176,20 +176,28 @@ static void test_errors(void)
 static void test_list(void)
 {
 	struct vm second;
-	char text[64];
-	int twin;
+	char text[160];
+	int twin, tdp;
 
 	begin();
 	twin = must(fcntl(vm.fd, F_DUPFD_CLOEXEC, 0));
 	is(cli_as(0, "list"), 0, "list");
-	snprintf(text, sizeof(text), "%7d   0  test_cli\n", getpid());
+	snprintf(text, sizeof(text), "%7d   0  test_cli             0          -  -\n", getpid());
 	has(text);
-	snprintf(text, sizeof(text), "%7d   1  test_cli\n", getpid());
+	snprintf(text, sizeof(text), "%7d   1  test_cli ", getpid());
 	has_not(text);
+	vm_add_vcpu(&vm);
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	must(ktdp_prefault(tdp, RAM_GPA, 0x10000, ACC_R));
+	is(cli_as(0, "list"), 0, "list, with a TDP fd");
+	snprintf(text, sizeof(text), "%7d   0  test_cli             1        64K  %d\n", getpid(),
+		 getpid());
+	has(text);
+	close(tdp);
 
 	vm_open(&second);
 	is(cli_as(0, "list --json"), 0, "list, two VMs, JSON");
-	snprintf(text, sizeof(text), "{ \"pid\": %d, \"vm\": 1, \"comm\": \"test_cli\" }\n]\n",
+	snprintf(text, sizeof(text), "{ \"pid\": %d, \"vm\": 1, \"comm\": \"test_cli\", \"vcpus\": 1, \"mapped\": 0, \"holders\": [ ] }\n]\n",
 		 getpid());
 	has(text);
 	is(cli("info"), 1, "which of two VMs?");

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef KVM_TDP_PROCS_H
+#define KVM_TDP_PROCS_H
+
+/* What the processes of this machine have of VMs and TDP fds, as /proc tells. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A TDP fd that is open; nothing is created to find it. */
+struct holder {
+	pid_t pid;
+	pid_t vm_pid;		/* of the VM's process; a number of the initial namespace */
+	uint64_t mapped;	/* bytes in the table */
+};
+
+struct proc {
+	pid_t pid;
+	unsigned int vcpus;
+	bool denied;		/* it cannot be looked into */
+};
+
+struct procs {
+	struct proc *procs;
+	size_t nr;
+	struct holder *holders;
+	size_t nr_holders;
+};
+
+/* Ends the process with a message on failure. */
+void procs_read(struct procs *procs);
+void procs_free(struct procs *procs);
+
+#endif /* KVM_TDP_PROCS_H */
