@@ -55,6 +55,7 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 {
 	struct kvm_exported_tdp *tdp = tdp_fd->priv;
 	struct ktdp_importer *importer;
+	int idx;
 
 	might_sleep();
 	importer = kzalloc(sizeof(*importer), GFP_KERNEL_ACCOUNT);
@@ -65,9 +66,12 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 	importer->data = data;
 	importer->pid = get_task_pid(current, PIDTYPE_TGID);
 
+	/* Once it is on the list it may be unregistered. */
+	idx = srcu_read_lock(&tdp->importers_srcu);
 	mutex_lock(&tdp->importers_lock);
 	if (ktdp_importer_find(tdp_fd, ops)) {
 		mutex_unlock(&tdp->importers_lock);
+		srcu_read_unlock(&tdp->importers_srcu, idx);
 		put_pid(importer->pid);
 		kfree(importer);
 		return -EBUSY;
@@ -84,6 +88,7 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 	smp_mb();
 	if (READ_ONCE(tdp->mm_gone))
 		ktdp_importer_tell_gone(importer);
+	srcu_read_unlock(&tdp->importers_srcu, idx);
 	return 0;
 }
 
@@ -231,7 +236,11 @@ unsigned int ktdp_importers_read(struct kvm_exported_tdp *tdp,
 		memset(to, 0, sizeof(*to));
 		strscpy(to->name, importer->ops->name ?: "unnamed", sizeof(to->name));
 		to->invalidations = atomic64_read(&importer->sent);
-		to->pid = pid_vnr(importer->pid);
+		rcu_read_lock();
+		/* The number of one that is gone may be another's. */
+		if (pid_task(importer->pid, PIDTYPE_TGID))
+			to->pid = pid_vnr(importer->pid);
+		rcu_read_unlock();
 		to++;
 	}
 	mutex_unlock(&tdp->importers_lock);

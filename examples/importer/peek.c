@@ -11,6 +11,7 @@
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/uaccess.h>
@@ -108,7 +109,7 @@ static ssize_t peek_read(struct file *file, char __user *to, size_t length, loff
 	if (ret)
 		return ret;
 	ret = peek->tdp_fd ? 0 : -ENOTCONN;
-	while (!ret && done < length) {
+	while (!ret && done < length && !fatal_signal_pending(current)) {
 		some = min(length - done, PAGE_SIZE - offset_in_page(*ppos));
 		ret = peek_page(peek, *ppos, some);
 		if (!ret && copy_to_user(to + done, peek->buf, some))
@@ -130,7 +131,9 @@ static long peek_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	if (cmd != PEEK_ATTACH)
 		return -ENOTTY;
-	mutex_lock(&peek->mutex);
+	ret = mutex_lock_killable(&peek->mutex);
+	if (ret)
+		return ret;
 	ret = peek_attach(peek, arg);
 	mutex_unlock(&peek->mutex);
 	return ret;

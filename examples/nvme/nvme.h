@@ -102,7 +102,8 @@ int nvme_rw(struct nvme *nvme, uint64_t gpa, uint64_t length, uint64_t block, bo
  * @length: bytes
  *
  * Nothing is pinned by that: when the host takes some of it, the transfer at work is done
- * again, and all of it begun anew.
+ * again, and all of it begun anew.  So it is for memory of which the host seldom takes any;
+ * hold less, or nothing, of other.
  */
 int nvme_hold(struct nvme *nvme, uint64_t gpa, uint64_t length);
 void nvme_release(struct nvme *nvme);

@@ -158,8 +158,11 @@ struct kvm_exported_tdp_ops {
  *	was so already.  May be NULL: without it, the VM's end is seen by @fault, which
  *	returns -EPERM from then on.
  *
- *	Context: may sleep, but holds up the end of the VMM.  It must not call
- *	register, unregister or put.
+ *	Context: process context, which may sleep, but holds up every process of the
+ *	machine that exits or unregisters an mmu_notifier: best it queues work.  It
+ *	must not call register, unregister or put, take a lock that is held over one
+ *	of these, or wait for what does; and it may run before register_importer
+ *	returns.
  */
 struct kvm_tdp_importer_ops {
 	void (*invalidate)(void *data, unsigned long start, unsigned long size);

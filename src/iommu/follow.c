@@ -76,6 +76,7 @@ static u64 range_last(const struct kvm_tdp_range *range)
 INTERVAL_TREE_DEFINE(struct kvm_tdp_range, node, u64, subtree_last, range_first, range_last,
 		     static, ranges)
 
+/* Once in a hold, before the device can lose anything. */
 static void ranges_mark(struct kvm_tdp_iommu *iommu, u64 first, u64 last)
 {
 	struct kvm_tdp_range *range;
@@ -93,17 +94,15 @@ static void ranges_mark(struct kvm_tdp_iommu *iommu, u64 first, u64 last)
 		if (io->hit)
 			io->hit(io);
 	}
+	/* A device that is done, and no mark: it lost nothing.  See kvm_tdp_iommu_is_hit(). */
+	smp_wmb();
 }
 
 static void domain_unmap(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
 			 struct iommu_iotlb_gather *gather)
 {
-	size_t unmapped;
+	size_t unmapped = iommu_unmap_fast(iommu->domain, gpa, size, gather);
 
-	ranges_mark(iommu, gpa, gpa + size - 1);
-	/* Marked, before the device can lose anything. */
-	smp_wmb();
-	unmapped = iommu_unmap_fast(iommu->domain, gpa, size, gather);
 	iommu->info.mapped -= size;
 	/* The device may still have access, to memory that is somebody else's soon. */
 	WARN_ONCE(unmapped != size, "IOMMU driver unmapped %#zx of %#zx", unmapped, size);
@@ -139,12 +138,17 @@ static unsigned int window_unmap(struct kvm_tdp_iommu *iommu, struct window *win
 	lockdep_assert_held(&iommu->lock);
 	iommu_iotlb_gather_init(&gather);
 	if (window->huge) {
+		ranges_mark(iommu, base, base + WINDOW_SIZE - 1);
 		domain_unmap(iommu, base, WINDOW_SIZE, &gather);
 		window->huge = false;
 		from = 0;
 		at = WINDOW_PAGES;
 	} else {
-		for (at = find_next_bit(window->mapped, end, first); at < end && left;
+		at = find_next_bit(window->mapped, end, first);
+		/* All up to @end goes, in this hold or the next. */
+		if (at < end)
+			ranges_mark(iommu, base + (u64)at * SZ_4K, base + (u64)end * SZ_4K - 1);
+		for (; at < end && left;
 		     at = find_next_bit(window->mapped, end, run)) {
 			run = find_next_zero_bit(window->mapped, min(end, at + left), at);
 			domain_unmap(iommu, base + (u64)at * SZ_4K,
@@ -527,6 +531,8 @@ static int check_mm(struct kvm_tdp_fd *tdp_fd, struct mm_struct *mm)
 {
 	struct kvm_tdp_fault_type type = { .read = 1 };
 
+	if (!mm)
+		return -EPERM;
 	if (!tdp_fd->ops->fault)
 		return -EOPNOTSUPP;
 	switch (tdp_fd->ops->fault(tdp_fd, mm, ULONG_MAX >> PAGE_SHIFT, type)) {

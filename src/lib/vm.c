@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/kcmp.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +21,14 @@ static bool is_vm_fd(int dir, const char *name)
 	ssize_t n = readlinkat(dir, name, link, sizeof(link));
 
 	return n == sizeof(target) - 1 && !memcmp(link, target, n);
+}
+
+static bool is_own_vm_fd(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return is_vm_fd(AT_FDCWD, path);
 }
 
 /* A VMM may hold several descriptors of one VM; all are one file. */
@@ -94,7 +103,7 @@ int kvm_tdp_open_vm(pid_t pid, int index)
 {
 	int pidfd, fd;
 
-	/* It comes first: it pins the process, so the number cannot be reused. */
+	/* It comes first: of a process that ends meanwhile nothing is had, nor of the next. */
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)	/* of a thread, ENOENT from Linux 6.15 on */
 		return errno == ENOENT ? -EINVAL : -errno;
@@ -105,6 +114,11 @@ int kvm_tdp_open_vm(pid_t pid, int index)
 			fd = -errno;
 	}
 	close(pidfd);
+	/* The process may have closed it, and opened something else. */
+	if (fd >= 0 && !is_own_vm_fd(fd)) {
+		close(fd);
+		fd = -ENOENT;
+	}
 	return fd;
 }
 

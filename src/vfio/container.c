@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/pid.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -142,6 +143,21 @@ static u8 *swap_hits(struct container *container, u8 *hits)
 	return hits;
 }
 
+/*
+ * Nothing is followed, so what is in flight was hit.  What a BEGIN has may be taken for hit,
+ * too, and is begun again.
+ */
+static void fill_hits(struct container *container, u8 *hits)
+{
+	u32 id;
+
+	static_assert(KVM_TDP_VFIO_MAX_IOS <= PAGE_SIZE);
+	spin_lock_irq(&container->lock);
+	for (id = 0; id < KVM_TDP_VFIO_MAX_IOS; id++)
+		hits[id] = container->ios[id].state != IO_FREE;
+	spin_unlock_irq(&container->lock);
+}
+
 /* On return *eventfd and *hits are no longer needed, whether they are new or old. */
 static int attach(struct container *container, const struct kvm_tdp_vfio_attach *arg,
 		  struct mm_struct *mm, struct eventfd_ctx **eventfd, u8 **hits)
@@ -154,6 +170,8 @@ static int attach(struct container *container, const struct kvm_tdp_vfio_attach 
 	ret = -EBUSY;
 	if (container->attached)
 		goto out_unlock;
+	if (*hits)
+		fill_hits(container, *hits);
 	/* They are there before the first transfer can be hit. */
 	*eventfd = swap_eventfd(container, *eventfd);
 	*hits = swap_hits(container, *hits);
@@ -230,12 +248,17 @@ int container_attach(struct container *container, const struct kvm_tdp_vfio_atta
 
 int container_detach(struct container *container)
 {
+	u8 *hits;
 	int ret;
 
 	mutex_lock(&container->attach_mutex);
 	ret = kvm_tdp_iommu_detach(container->iommu);
 	container->attached = false;
+	/* All was hit, and is marked. */
+	hits = swap_hits(container, NULL);
 	mutex_unlock(&container->attach_mutex);
+	if (hits)
+		own_unpin_page(container, hits);
 	return ret;
 }
 
@@ -283,7 +306,7 @@ static u32 ios_find(struct container *container, struct container_io **ios,
 
 	spin_lock_irq(&container->lock);
 	for (nr = 0; nr < wanted && args[nr].id < KVM_TDP_VFIO_MAX_IOS; nr++) {
-		ios[nr] = &container->ios[args[nr].id];
+		ios[nr] = &container->ios[array_index_nospec(args[nr].id, KVM_TDP_VFIO_MAX_IOS)];
 		if (ios[nr]->state != IO_IN_FLIGHT)
 			break;
 		ios[nr]->state = IO_BUSY;

@@ -10,7 +10,7 @@ build_packages() {
 	local dir
 	in_src make -s deb >"$tree/debs"
 	dir=$(dirname "$(head -n 1 "$tree/debs")")
-	(cd "$tree" && ls ."$dir"/libkvm-tdp{0,-dev}_*.deb | sed 's/^\.//') >"$tree/lib-debs"
+	(cd "$tree" && ls ."$dir"/libkvm-tdp{0.2,-dev}_*.deb | sed 's/^\.//') >"$tree/lib-debs"
 }
 # shellcheck disable=SC2046 # paths
 install_packages() { in_apt install $(<"$tree/debs") $(<"$tree/lib-debs"); }
@@ -211,7 +211,7 @@ package_upgrade() {
 }
 
 package_purge() {
-	check "apt removes the packages" in_apt remove kvm-tdp{,-dkms} libkvm-tdp{0,-dev}
+	check "apt removes the packages" in_apt remove kvm-tdp{,-dkms} libkvm-tdp{0.2,-dev}
 	check "there are no modules" has_no_modules "$new"
 	check "apt purges the packages" in_apt purge kvm-tdp kvm-tdp-dkms
 	check "nothing is left of them" has_no_traces

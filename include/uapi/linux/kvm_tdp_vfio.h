@@ -57,9 +57,9 @@
  *	of a transfer's id is 0 when it begins, and something else once it was hit.  A
  *	driver may let a transfer be for many that its device makes, to the same memory,
  *	and look there when each has ended, in place of DONE and BEGIN: as long as it
- *	finds 0, all that the device did was done to the guest's memory.  The page is
- *	pinned, and counts against RLIMIT_MEMLOCK, until another is attached with, or the
- *	container is closed.
+ *	finds 0, all that the device did was done to the guest's memory.  All bytes are
+ *	written to by this call.  The page is pinned, and counts against RLIMIT_MEMLOCK,
+ *	until KVM_TDP_VFIO_DETACH, or the container is closed.
  *
  * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EBADF, EINVAL no
  * eventfd; EFAULT, EINVAL @hits; ESRCH no such process; EPERM the VM is not that process's,
@@ -131,7 +131,8 @@ struct kvm_tdp_vfio_io {
  *
  * Errors of BEGIN, for the first that was not begun: ENOTCONN not attached; EINVAL
  * @flags, no length, or it wraps; ERANGE beyond the IOMMU's reach, or where it reserves
- * addresses; ENOSPC too many are in flight; EFAULT @ios, or no guest RAM there; EAGAIN the
+ * addresses; ENOSPC too many are in flight, or in the midst of other BEGINs, of which each
+ * has room for up to 32 at once; EFAULT @ios, or no guest RAM there; EAGAIN the
  * host takes the memory away as fast as it is brought; EIO the IOMMU's driver failed; EINTR;
  * else as kvm_exported_tdp_ops.fault.  Errors of DONE: ENOENT nothing of that id is in
  * flight; EFAULT @ios: of those that were read and cannot be written all were ended, which

@@ -517,6 +517,16 @@ static void test_hits(void)
 	is(vfio_begin(&edu, GPA, 2 * PAGE_4K, WRITE, &id), 0, "it begins again");
 	ok(!hits[id], "not hit any more");
 
+	/* Of one that was in flight before, the page of the next attach tells as well. */
+	must(vfio_detach(&edu));
+	ok(hits[id] && hits[other], "detached: both were hit");
+	memset(hits, 0, PAGE_4K);
+	is(vfio_attach(&edu, bed.tdp, 0, -1, hits), 0, "attached again");
+	ok(hits[id] && hits[other], "they still are");
+	is(vfio_done(&edu, id), -EAGAIN, "it is told so");
+	is(vfio_begin(&edu, GPA, 2 * PAGE_4K, WRITE, &id), 0, "it begins again");
+	ok(!hits[id], "not hit any more");
+
 	/* It is pinned, wherever the process has it. */
 	must(munmap(hits, PAGE_4K));
 	must(madvise(hva, PAGE_4K, MADV_DONTNEED));
