@@ -42,7 +42,8 @@ static void add_holder(struct procs *procs, pid_t pid, const char *fd)
 	if (!file)
 		return;
 	while (fgets(line, sizeof(line), file)) {
-		sscanf(line, "kvm_tdp_vm_pid:\t%d", &holder.vm_pid);
+		if (sscanf(line, "kvm_tdp_vm_pid:\t%d", &holder.vm_pid) == 1)
+			continue;
 		for (i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
 			if (sscanf(line, leaves[i].key, &value) == 1)
 				holder.mapped += value << leaves[i].shift;
