@@ -16,19 +16,8 @@ static const char *const numbers[] = {
 	"mapped", "in_flight", "begun", "hits", "faults", "invalidations",
 };
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct json_array *array = state->input;
-
-	(void)arg;
-	if (key != ARGP_KEY_INIT)
-		return ARGP_ERR_UNKNOWN;
-	state->child_inputs[0] = &array->json;
-	return 0;
-}
-
 static const struct argp argp = {
-	NULL, parse, NULL,
+	NULL, pass_input, NULL,
 	"List the devices that do DMA by guest physical address (kvm_tdp_iommu), and the "
 	"process whose VM each follows.\n"
 	"\vPID is 0 for a device that follows none. Devices that share one address space are listed "
@@ -111,7 +100,7 @@ int cmd_devices(int argc, char **argv)
 	size_t i;
 	int ret;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &array);
+	argp_parse(&argp, argc, argv, 0, NULL, &array.json);
 	ret = glob(PATTERN, 0, NULL, &found);
 	if (ret && ret != GLOB_NOMATCH)
 		die("%s: %s", SPACES, ret == GLOB_NOSPACE ? strerror(ENOMEM) : strerror(EIO));

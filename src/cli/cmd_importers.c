@@ -5,19 +5,10 @@
 
 #define ROOM	85	/* no more come at once */
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	(void)arg;
-	if (key != ARGP_KEY_INIT)
-		return ARGP_ERR_UNKNOWN;
-	state->child_inputs[0] = state->input;
-	return 0;
-}
-
 static const struct argp_child children[] = { { &vm_argp, 0, NULL, 0 }, { 0 } };
 
 static const struct argp argp = {
-	NULL, parse, NULL,
+	NULL, pass_input, NULL,
 	"List the drivers that use the exported table of a VM.\n"
 	"\vPID is the process that had the driver register, INVALIDATIONS how often the "
 	"driver was told that the host takes memory away.",

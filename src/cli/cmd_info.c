@@ -5,19 +5,10 @@
 
 #include "text.h"
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	(void)arg;
-	if (key != ARGP_KEY_INIT)
-		return ARGP_ERR_UNKNOWN;
-	state->child_inputs[0] = state->input;
-	return 0;
-}
-
 static const struct argp_child children[] = { { &vm_argp, 0, NULL, 0 }, { 0 } };
 
 static const struct argp argp = {
-	NULL, parse, NULL,
+	NULL, pass_input, NULL,
 	"Print what importers are told about the exported table of a VM.\n"
 	"\vThe root's host physical address is shown with CAP_SYS_ADMIN only. "
 	"Reserved bits are never set in a present entry; the first mask of a "

@@ -6,19 +6,8 @@
 #include "procs.h"
 #include "text.h"
 
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct json_array *array = state->input;
-
-	(void)arg;
-	if (key != ARGP_KEY_INIT)
-		return ARGP_ERR_UNKNOWN;
-	state->child_inputs[0] = &array->json;
-	return 0;
-}
-
 static const struct argp argp = {
-	NULL, parse, NULL,
+	NULL, pass_input, NULL,
 	"List the processes that have KVM VMs, one line for each VM.\n"
 	"\vThe column VM is what --vm takes where a process has several. VCPUS, MAPPED and "
 	"HELD BY are of all VMs of the process: its vCPUs, what their exported tables map, and "
@@ -93,7 +82,7 @@ int cmd_list(int argc, char **argv)
 	bool denied = false;
 	size_t i;
 
-	argp_parse(&argp, argc, argv, 0, NULL, &array);
+	argp_parse(&argp, argc, argv, 0, NULL, &array.json);
 
 	procs_read(&procs);
 	json_array_begin(&array);

@@ -41,6 +41,8 @@ struct vm_opts {
 };
 
 extern const struct argp vm_argp;	/* input: struct vm_opts */
+/* The parser of a command that has no options beside its child's. */
+error_t pass_input(int key, char *arg, struct argp_state *state);
 /* Of commands that are about no VM; input: bool, is JSON wanted? */
 extern const struct argp_child json_children[];
 

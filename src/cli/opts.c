@@ -28,6 +28,15 @@ unsigned int arg_number(const char *arg, unsigned int min, unsigned int max,
 	return value;
 }
 
+error_t pass_input(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	if (key != ARGP_KEY_INIT)
+		return ARGP_ERR_UNKNOWN;
+	state->child_inputs[0] = state->input;
+	return 0;
+}
+
 enum {
 	KEY_VM = 0x100,
 	KEY_AS_ID,
