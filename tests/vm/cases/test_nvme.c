@@ -99,20 +99,16 @@ static void test_hit(void)
 	end();
 }
 
-/* All of it again and again; of what is held, and begun as a whole, a piece now and then. */
-static void *host(void *held)
+/*
+ * What the disk writes down, again and again.  What it reads into stays: QEMU's NVMe maps
+ * memory for as long as a transfer takes, and writes there whatever the IOMMU says meanwhile,
+ * so that the page's next owner would be overwritten.  (Device "edu" does not; the storm
+ * writes with that.)
+ */
+static void *host(void *unused)
 {
-	size_t off = 0;
-
-	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
-		if (held) {
-			madvise(mem.hva + off, PIECE, MADV_PAGEOUT);
-			off = (off + PIECE) % SIZE;
-			usleep(20000);
-		} else {
-			madvise(mem.hva, SIZE, MADV_PAGEOUT);
-		}
-	}
+	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE))
+		madvise(mem.hva, HALF, MADV_PAGEOUT);
 	return NULL;
 }
 
@@ -124,23 +120,18 @@ static int move_at_last(uint64_t gpa, bool to_guest)
 	do {
 		ret = move(gpa, to_guest);
 	} while (ret == -EAGAIN && ++tries < 100);
-	if (ret || tries)
-		diag("moved: %d, after %d", ret, tries);
 	return ret;
 }
 
-/* Begun for each transfer, or, @held, once for all of the memory. */
-static void paged_out(bool held)
+static void test_paged_out(void)
 {
 	int i, failed = 0, wrong = 0;
 	pthread_t thread;
 
 	sys_swap();
 	begin();
-	if (held)
-		is(nvme_hold(&nvme, GPA, SIZE), 0, "all of it is held");
 	stop = false;
-	must(-pthread_create(&thread, NULL, host, held ? &mem : NULL));
+	must(-pthread_create(&thread, NULL, host, NULL));
 	for (i = 0; i < ROUNDS || (!nvme.again && i < MANY_ROUNDS); i++) {
 		failed += !!guest_fill(&bed.vm, GPA, HALF, GEN(4 + i));
 		failed += !!move_at_last(GPA, false);
@@ -149,22 +140,33 @@ static void paged_out(bool held)
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
-	is(failed, 0, "%d rounds, while the host pages all of it out", i);
+	is(failed, 0, "%d rounds, while the host pages what is written down out", i);
 	is(wrong, 0, "all of them are right");
 	ok(nvme.again > 0, "%llu transfers were hit and done again",
 	   (unsigned long long)nvme.again);
-	nvme_release(&nvme);
 	end();
 }
 
-static void test_paged_out(void)
-{
-	paged_out(false);
-}
-
+/* All of the memory is begun once; what the host takes of it is seen in the page of hits. */
 static void test_held(void)
 {
-	paged_out(true);
+	int i;
+
+	sys_swap();
+	begin();
+	is(nvme_hold(&nvme, GPA, SIZE), 0, "all of it is held");
+	is(nvme_hold(&nvme, GPA, SIZE), -EBUSY, "once");
+	for (i = 0; i < 3; i++) {
+		is(guest_fill(&bed.vm, GPA, HALF, GEN(4 + i)), 0, "the guest fills half of it");
+		ok(mem_pageout(mem.hva, PIECE), "the host pages a piece out");
+		is(move(GPA, false), 0, "the disk writes it down");
+		is(nvme.again, i + 1, "one transfer was hit, and done again");
+		is(move(GPA + HALF, true), 0, "the disk reads it in");
+		is(nvme.again, i + 1, "none was hit");
+		ok(!memcmp(mem.hva, mem.hva + HALF, HALF), "it is right");
+	}
+	nvme_release(&nvme);
+	end();
 }
 
 /* Reads of a page each, to here and there, a second; all pages have been there before. */
