@@ -217,7 +217,7 @@ u64 ktdp_importers_sent(struct kvm_exported_tdp *tdp)
 /**
  * ktdp_importers_read() - who has registered
  * @tdp: the exported TDP
- * @to: room for @room of them, or NULL
+ * @to: room for @room of them
  * @room: how many are wanted
  *
  * Context: process context, may sleep.

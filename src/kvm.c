@@ -249,8 +249,7 @@ int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn,
 		return -EFAULT;
 	if (slot->flags & KVM_MEMSLOT_INVALID)
 		return -EAGAIN;
-	/* A flag unknown here may mean that the memory is not at the hva. */
-	if (slot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY))
+	if (ktdp_slot_is_elsewhere(slot))
 		return -EFAULT;
 	*slotp = slot;
 	return 0;
@@ -356,14 +355,13 @@ void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 
 static u32 ktdp_slot_flags(const struct kvm_memory_slot *slot)
 {
-	const u32 known = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
 	u32 flags = 0;
 
 	if (ktdp_slot_is_readonly(slot))
 		flags |= KVM_TDP_SLOT_READONLY;
 	if (ktdp_slot_is_logged(slot))
 		flags |= KVM_TDP_SLOT_LOGGED;
-	if (slot->flags & ~(known | KVM_MEMSLOT_INVALID))
+	if (ktdp_slot_is_elsewhere(slot))
 		flags |= KVM_TDP_SLOT_NOT_MAPPED;
 	return flags;
 }

@@ -23,6 +23,13 @@ static inline bool ktdp_slot_is_logged(const struct kvm_memory_slot *slot)
 	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
+/* A flag unknown here may mean that the memory is not at the hva (guest_memfd). */
+static inline bool ktdp_slot_is_elsewhere(const struct kvm_memory_slot *slot)
+{
+	return slot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY |
+			       KVM_MEMSLOT_INVALID);
+}
+
 static inline bool ktdp_slot_covers(const struct kvm_memory_slot *slot, u64 gfn,
 				    u64 pages)
 {

@@ -43,7 +43,7 @@ static void ktdp_op_unregister(struct kvm_tdp_fd *tdp_fd,
 		ktdp_importer_unregister(tdp_fd, ops);
 }
 
-/* What @fault and @fault_range look at first. */
+/* Checks common to @fault and @fault_range. */
 static int ktdp_op_fault_check(const struct kvm_tdp_fd *tdp_fd,
 			       const struct mm_struct *mm,
 			       struct kvm_tdp_fault_type type)

@@ -130,7 +130,7 @@ static bool found(uint64_t gpa, void *data)
 	return ++finder->matches < opts->max;
 }
 
-/* What is in a slot and cannot be read: no reason to stop a walk over all. */
+/* Unreadable pages of a slot are skipped. */
 static bool is_gap(int err)
 {
 	return err == -EFAULT || err == -EHWPOISON;

@@ -16,7 +16,7 @@ static const struct argp argp = {
 	json_children, NULL, NULL
 };
 
-/* Who has a TDP fd of a process's VMs: each once, as text and, in @array, as JSON. */
+/* List the holders of TDP fds of a process's VMs, each once: as text, and in @array. */
 static void find_holders(const struct procs *procs, pid_t vm_pid, char *text, size_t size,
 			 struct json_object *array, uint64_t *mapped)
 {
@@ -89,7 +89,8 @@ int cmd_list(int argc, char **argv)
 	for (i = 0; i < procs.nr; i++) {
 		denied |= procs.procs[i].denied;
 		/* A process may be gone by now; that is no error. */
-		if (!kvm_tdp_list_vms(procs.procs[i].pid, &vms))
+		if (procs.procs[i].has_vm &&
+		    !kvm_tdp_list_vms(procs.procs[i].pid, &vms))
 			print_vms(&procs, &procs.procs[i], &vms, &array);
 	}
 	json_array_end(&array);

@@ -55,7 +55,7 @@ static const struct argp argp = {
 	vm_range_children, NULL, NULL
 };
 
-/* What is in a slot and cannot be had: no reason to stop. */
+/* Pages of a slot that cannot be mapped are skipped. */
 static bool is_gap(int err)
 {
 	return err == -EFAULT || err == -EACCES || err == -EHWPOISON;

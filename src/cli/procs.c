@@ -20,7 +20,7 @@ static void *one_more(void *array, size_t nr, size_t size)
 	return array;
 }
 
-/* What fdinfo says of a TDP fd; of one that is gone by now nothing. */
+/* Read a TDP fd's fdinfo.  A descriptor that is gone by now is left out. */
 static void add_holder(struct procs *procs, pid_t pid, const char *fd)
 {
 	static const struct {
@@ -56,7 +56,8 @@ static void add_holder(struct procs *procs, pid_t pid, const char *fd)
 
 static void add_proc(struct procs *procs, pid_t pid)
 {
-	static const char vcpu[] = "anon_inode:kvm-vcpu", tdp[] = "anon_inode:[kvm_tdp]";
+	static const char vcpu[] = "anon_inode:kvm-vcpu", vm[] = "anon_inode:kvm-vm";
+	static const char tdp[] = "anon_inode:[kvm_tdp]";
 	struct proc proc = { .pid = pid };
 	char path[32], link[64];
 	struct dirent *entry;
@@ -72,6 +73,7 @@ static void add_proc(struct procs *procs, pid_t pid)
 			continue;
 		link[n] = 0;
 		proc.vcpus += !strncmp(link, vcpu, sizeof(vcpu) - 1);
+		proc.has_vm |= !strcmp(link, vm);
 		if (!strcmp(link, tdp))
 			add_holder(procs, pid, entry->d_name);
 	}

@@ -2,7 +2,7 @@
 #ifndef KVM_TDP_PROCS_H
 #define KVM_TDP_PROCS_H
 
-/* What the processes of this machine have of VMs and TDP fds, as /proc tells. */
+/* VMs and TDP fds of the processes of this machine, from /proc. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,6 +19,7 @@ struct holder {
 struct proc {
 	pid_t pid;
 	unsigned int vcpus;
+	bool has_vm;
 	bool denied;		/* it cannot be looked into */
 };
 

@@ -28,7 +28,7 @@ void tdp_read_slots(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
 {
 	int err = kvm_tdp_read_slots(tdp, gpa, fn, data);
 
-	if (err)
+	if (err < 0)
 		die("reading the memory slots: %s", strerror(-err));
 }
 
@@ -66,12 +66,9 @@ void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
 		.end = range->has_length ? range->gpa + range->length : GPA_END,
 		.without = without | KVM_TDP_SLOT_NOT_MAPPED,
 	};
-	int err;
 
 	*ram = (struct ram){ 0 };
-	err = kvm_tdp_read_slots(tdp, range->gpa & -4096ULL, add_slot, &walk);
-	if (err < 0)
-		die("reading the memory slots: %s", strerror(-err));
+	tdp_read_slots(tdp, range->gpa & -4096ULL, add_slot, &walk);
 	if (!ram->nr)
 		die("the guest has no RAM there");
 }

@@ -165,6 +165,19 @@ static unsigned int window_unmap(struct kvm_tdp_iommu *iommu, struct window *win
 	return at;
 }
 
+/* The pages of [gpa, last] that are in the window of @gpa: [at, end). */
+static unsigned int window_end(u64 gpa, u64 last)
+{
+	u64 base = gpa & ~(WINDOW_SIZE - 1);
+
+	return min_t(u64, (last - base) / SZ_4K + 1, WINDOW_PAGES);
+}
+
+static unsigned int window_at(u64 gpa)
+{
+	return (gpa & (WINDOW_SIZE - 1)) / SZ_4K;
+}
+
 /* Take out what there is from @gpa on, in a hold.  Return: where to go on, 0: nowhere. */
 static u64 unmap_some(struct kvm_tdp_iommu *iommu, u64 gpa, u64 last)
 {
@@ -177,9 +190,9 @@ static u64 unmap_some(struct kvm_tdp_iommu *iommu, u64 gpa, u64 last)
 	if (!window)
 		return 0;
 	base = (u64)index << WINDOW_SHIFT;
-	at = gpa > base ? (gpa - base) / SZ_4K : 0;
-	end = min_t(u64, (last - base) / SZ_4K + 1, WINDOW_PAGES);
-	at = window_unmap(iommu, window, base, at, end);
+	gpa = max(gpa, base);
+	end = window_end(gpa, last);
+	at = window_unmap(iommu, window, base, window_at(gpa), end);
 	gpa = base + (u64)at * SZ_4K;
 	return at < end || gpa <= last ? gpa : 0;
 }
@@ -210,19 +223,6 @@ static unsigned int window_lacks(const struct window *window, unsigned int at,
 	return find_next_zero_bit(access & KVM_TDP_ACCESS_WRITE ? window->writable :
 								  window->mapped,
 				  end, at);
-}
-
-/* The pages of [gpa, last] that are in the window of @gpa: [at, end). */
-static unsigned int window_end(u64 gpa, u64 last)
-{
-	u64 base = gpa & ~(WINDOW_SIZE - 1);
-
-	return min_t(u64, (last - base) / SZ_4K + 1, WINDOW_PAGES);
-}
-
-static unsigned int window_at(u64 gpa)
-{
-	return (gpa & (WINDOW_SIZE - 1)) / SZ_4K;
 }
 
 /* Return: 0; -ENXIO not in the table with this access; -ENOMEM; -EIO. */
