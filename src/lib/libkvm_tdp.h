@@ -5,21 +5,21 @@
 /*
  * libkvm_tdp: the memory of running KVM guests, for programs.
  *
- *	int tdp = kvm_tdp_attach(pid, -1, 0), dma = kvm_tdp_dma_open();
+ *	int tdp = kvm_tdp_attach(pid, -1, 0);
+ *	int mem = kvm_tdp_mem_open(tdp, pid, O_RDONLY);
  *
- *	kvm_tdp_dma_attach(dma, tdp);
- *	kvm_tdp_dma_read(dma, gpa, buf, length, 0, NULL);
+ *	kvm_tdp_mem_read(mem, gpa, buf, length, NULL);
  *
  * A VM is attached to by the number of its process, or by a VM fd of this one.  What
- * comes of it is a TDP fd, with which the table is read and filled; a DMA engine that
- * has it reads and writes the guest's memory.  All of these are file descriptors,
- * close-on-exec, and close() ends them, in any order.
+ * comes of it is a TDP fd, with which the table is read and filled; with that the guest's
+ * memory is opened as a file, or given to a DMA engine.  All of these are file
+ * descriptors, close-on-exec, and close() ends them, in any order.
  *
  * Functions that return int answer 0 (those that open something: a descriptor), or
  * -errno.  None prints, ends the process, or keeps anything between calls: threads may
  * call them at once.  Guest physical addresses (GPA) and lengths are in bytes.  The
- * ioctls behind them, with all their errors, are in linux/kvm_tdp.h and
- * linux/kvm_tdp_dma.h.
+ * ioctls behind them, with all their errors, are in linux/kvm_tdp.h,
+ * linux/kvm_tdp_mem.h and linux/kvm_tdp_dma.h.
  */
 
 #include <stddef.h>
@@ -28,6 +28,7 @@
 
 #include <linux/kvm_tdp.h>
 #include <linux/kvm_tdp_dma.h>
+#include <linux/kvm_tdp_mem.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -191,6 +192,52 @@ int kvm_tdp_verify_range(int tdp, uint64_t gpa, uint64_t length,
 			 struct kvm_tdp_verify *verify);
 
 /*
+ * Guest memory, as a file
+ */
+
+/**
+ * kvm_tdp_mem_open() - open the memory of a guest
+ * @tdp: a TDP fd; may be closed then
+ * @pid: the process that has the VM
+ * @flags: O_RDONLY or O_RDWR
+ *
+ * Return: a descriptor on which pread(), preadv() and, with O_RDWR, pwrite() take guest
+ * physical addresses for offsets.  -ENXIO the module kvm_tdp_mem is not loaded; -ESRCH no
+ * such process; -EPERM it takes the right to ptrace it; -EACCES that, or it is not that of
+ * the VM, or no permission to open /dev/kvm_tdp_mem; -EINVAL @flags.
+ */
+int kvm_tdp_mem_open(int tdp, pid_t pid, int flags);
+
+/**
+ * kvm_tdp_mem_read() - read guest memory
+ * @mem: from kvm_tdp_mem_open()
+ * @gpa: start, of any alignment
+ * @buf: where to
+ * @length: bytes
+ * @done: NULL, or is set to the bytes that were read, also when the call fails
+ *
+ * Return: 0 all of it; or why the byte after @done was not, see
+ * kvm_tdp_fault_strerror(): -ENXIO no guest RAM there.
+ */
+int kvm_tdp_mem_read(int mem, uint64_t gpa, void *buf, size_t length, size_t *done);
+
+/* The same the other way. */
+int kvm_tdp_mem_write(int mem, uint64_t gpa, const void *buf, size_t length, size_t *done);
+
+/**
+ * kvm_tdp_mem_readv() - many reads in one system call
+ * @mem: from kvm_tdp_mem_open()
+ * @vecs: what to read, and where to
+ * @nr: how many
+ * @flags: KVM_TDP_MEM_NOWAIT or 0
+ * @done: NULL, or is set to how many are complete, also when the call fails
+ *
+ * Return: 0 all; or why the one after @done is not, as KVM_TDP_MEM_READV.
+ */
+int kvm_tdp_mem_readv(int mem, const struct kvm_tdp_mem_vec *vecs, unsigned int nr,
+		      unsigned int flags, unsigned int *done);
+
+/*
  * Guest memory, through a DMA engine in software
  */
 
@@ -242,7 +289,7 @@ int kvm_tdp_dma_get_stats(int dma, struct kvm_tdp_dma_stats *stats);
 /* Of kvm_tdp_create(). */
 const char *kvm_tdp_create_strerror(int err);
 
-/* Of kvm_tdp_map_range() and the engine. */
+/* Of kvm_tdp_map_range(), kvm_tdp_mem_read() and the engine. */
 const char *kvm_tdp_fault_strerror(int err);
 
 #ifdef __cplusplus

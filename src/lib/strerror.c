@@ -31,6 +31,7 @@ const char *kvm_tdp_fault_strerror(int err)
 {
 	switch (err) {
 	case EFAULT:
+	case ENXIO:
 		return "no guest RAM there";
 	case EACCES:
 		return "the memory is read-only";
