@@ -6,17 +6,33 @@ PREFIX ?= /usr
 modules-load = $(DESTDIR)/etc/modules-load.d/kvm_tdp.conf
 
 kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
+# Of the kernel that the headers are for, if their path tells.
+release = $(patsubst /lib/modules/%/build,%,$(filter /lib/modules/%/build,$(KERNELDIR)))
 
-all: modules cli lib
+all: headers json-c modules cli lib
 
-modules:
-	+$(kbuild) modules || { \
+# What is missing, by its package on Debian: compilers say it in other words.
+headers:
+	@test -e $(KERNELDIR)/Makefile || { \
+		echo "no kernel headers in $(KERNELDIR)$(release:%=: apt install linux-headers-%)" >&2; \
+		false; }
+
+have = @echo '\#include <$(1)>' | $(CC) $(CPPFLAGS) -E -x c - >/dev/null 2>&1 || \
+	{ echo "$(2): apt install $(3)" >&2; false; }
+compiler:
+	$(call have,stdlib.h,no C compiler ($(CC)) or no C library,build-essential)
+json-c: compiler
+	$(call have,json-c/json.h,no headers of json-c,libjson-c-dev)
+
+modules: headers
+	+@$(kbuild) modules || { \
 		! test -e src/facts.h || grep -q KNOWN src/facts.h || \
 			echo "kvm_tdp cannot be built for this kernel, which is newer than those it is made for" >&2; \
 		false; }
 
 # The command line tool, and the library that it uses.
-cli: lib
+cli: json-c lib
+lib: compiler
 cli lib:
 	$(MAKE) -C src/$@
 
@@ -47,7 +63,7 @@ uninstall:
 	$(RM) $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
 	! cmp -s src/modules-load/kvm_tdp.conf $(modules-load) || $(RM) $(modules-load)
 
-clean:
+clean: headers
 	+$(kbuild) clean
 	$(MAKE) -C src/cli clean
 	$(MAKE) -C src/lib clean
@@ -135,6 +151,6 @@ fuzz:
 	scripts/deps test
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
-.PHONY: all modules cli lib install install-cli install-lib uninstall dkms-install dkms-uninstall \
+.PHONY: all headers compiler json-c modules cli lib install install-cli install-lib uninstall dkms-install dkms-uninstall \
 	deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
 	matrix test-dkms demo demo-iommu bench profile stress stress-debug fuzz
