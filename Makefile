@@ -52,9 +52,11 @@ install-cli: cli
 install-lib: lib
 	$(MAKE) -C src/lib install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 
-# One that was edited stays.
+# One that was edited stays. The headers may be gone by now.
 uninstall:
-	release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KERNELDIR)/include/generated/utsrelease.h) && \
+	@release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KERNELDIR)/include/generated/utsrelease.h 2>/dev/null); \
+	release=$${release:-$(release)}; \
+	test "$$release" || { echo "of which kernel? KERNELDIR=/lib/modules/RELEASE/build tells" >&2; false; } && \
 	$(RM) \
 		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/kvm_tdp.ko* \
 		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/*/kvm_tdp_*.ko*
