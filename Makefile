@@ -36,9 +36,12 @@ lib: compiler
 cli lib:
 	$(MAKE) -C src/$@
 
+# Headers of a distribution want modules signed, and have no key to do it with.
+no-sign = $(if $(CONFIG_MODULE_SIG_KEY)$(wildcard $(KERNELDIR)/certs/signing_key.x509),,CONFIG_MODULE_SIG_ALL=)
+
 # What is loaded survives until the modules are loaded again.
 install: all install-cli install-lib
-	+$(kbuild) modules_install
+	+$(kbuild) modules_install $(no-sign)
 
 # kvm-tdp, and what belongs to the device.
 install-cli: cli
