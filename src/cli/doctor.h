@@ -53,6 +53,7 @@ void check_hooks(struct doctor *d);
 void check_lockdown(struct doctor *d);
 void check_module(struct doctor *d);
 void check_signature(struct doctor *d);
+void check_dma(struct doctor *d);
 
 /* doctor_node.c */
 void check_node(struct doctor *d);

@@ -157,3 +157,18 @@ void check_signature(struct doctor *d)
 		found(d, NOTE, "by '%s', which the kernel has to know\nmokutil --test-key, for DKMS's key /var/lib/dkms/mok.pub, tells whether it does",
 		      signer);
 }
+
+/* A TDP fd does not need it. */
+void check_dma(struct doctor *d)
+{
+	char file[PATH_MAX];
+
+	if (!d->loaded)
+		found(d, SKIPPED, "kvm_tdp comes first");
+	else if (machine_module_loaded("kvm_tdp_dma"))
+		found(d, GOOD, "kvm_tdp_dma is loaded, for read, write, find and watch");
+	else if (machine_find_module(d->modules, "kvm_tdp_dma", file))
+		found(d, NOTE, "kvm_tdp_dma is not loaded: no read, write, find or watch\nmodprobe kvm_tdp_dma; dmesg tells if it fails");
+	else
+		found(d, NOTE, "kvm_tdp_dma is not built for this kernel: no read, write, find or watch\nbuild it as kvm_tdp was, then: modprobe kvm_tdp_dma");
+}
