@@ -9,8 +9,6 @@
 /* A multiple of the 16 bytes of a line of the dump. */
 #define PIECE	(1UL << 20)
 
-enum { KEY_HEX = 0x200 };
-
 struct read_opts {
 	struct vm_opts vm;
 	struct range_opts range;
@@ -18,7 +16,7 @@ struct read_opts {
 };
 
 static const struct argp_option options[] = {
-	{ "hex", KEY_HEX, NULL, 0, "Print a hex dump instead of the bytes", -1 },
+	{ "hex", 'x', NULL, 0, "Print a hex dump instead of the bytes", -1 },
 	{ 0 }
 };
 
@@ -33,7 +31,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &opts->vm;
 		state->child_inputs[1] = &opts->range;
 		return 0;
-	case KEY_HEX:
+	case 'x':
 		opts->hex = true;
 		return 0;
 	case ARGP_KEY_END:
@@ -44,6 +42,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--hex and --json exclude each other");
 		if (opts->vm.json && opts->range.length > PIECE)
 			argp_error(state, "--json: at most 1M at a time");
+		/* Guest memory may have what a terminal obeys. */
+		if (!opts->hex && !opts->vm.json && isatty(STDOUT_FILENO))
+			argp_error(state, "bytes are not for a terminal: add -x for a hex dump, or > FILE");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;
@@ -51,7 +52,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 static const struct argp argp = {
 	options, parse, NULL,
-	"Read guest memory and write the bytes to standard output.\n"
+	"Read guest memory and write the bytes to standard output, which must be no terminal.\n"
 	"\vThe guest need not have touched the memory. If part of the range is "
 	"no RAM, what comes before it is still printed, and the exit status is 1.",
 	vm_range_children, NULL, NULL
