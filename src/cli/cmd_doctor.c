@@ -52,7 +52,7 @@ static const struct argp argp = {
 	options, parse, NULL,
 	"Tell what stands between you and a TDP fd, and what to do about it.\n"
 	"\vOne line for each check: ok, note (good enough, but worth knowing), "
-	"wrong, or - if it cannot be told. The last makes a VM and a TDP fd of "
+	"wrong, or - if it cannot be told, or follows from what is wrong elsewhere. The last makes a VM and a TDP fd of "
 	"its own. Run it as the user who needs the TDP fd; some of what it "
 	"proposes takes root.\n\n"
 	"Exit status: 0 nothing is wrong, 1 something is.",
@@ -79,5 +79,5 @@ int cmd_doctor(int argc, char **argv)
 		checks[i].run(&d);
 	}
 	json_array_end(&d.array);
-	return d.wrong ? EXIT_FAILURE : EXIT_SUCCESS;
+	return d.nr_wrong ? EXIT_FAILURE : EXIT_SUCCESS;
 }

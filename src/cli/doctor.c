@@ -34,6 +34,20 @@ void found(struct doctor *d, enum verdict state, const char *fmt, ...)
 	json_add_str(obj, "found", text);
 	json_add_str(obj, "todo", todo ? todo : "");
 	json_array_add(&d->array, obj);
-	d->wrong += state == WRONG;
+	if (state == WRONG)
+		d->wrong[d->nr_wrong++] = d->check;
 	free(text);
+}
+
+bool follows(struct doctor *d, const char *what, const char *check)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->nr_wrong; i++) {
+		if (strcmp(d->wrong[i], check))
+			continue;
+		found(d, SKIPPED, "%s: see %s", what, check);
+		return true;
+	}
+	return false;
 }

@@ -28,7 +28,8 @@ enum verdict {
 struct doctor {
 	struct json_array array;
 	const char *check;		/* the one at work */
-	unsigned int wrong;
+	const char *wrong[16];		/* names of the checks that found so */
+	unsigned int nr_wrong;
 	char release[FILE_LINE];
 	char modules[PATH_MAX];		/* directory of this kernel's */
 	const struct vendor *vendor;	/* NULL: cannot be told */
@@ -40,6 +41,12 @@ struct doctor {
 /* Report a finding, and in a second line, if there is one, what to do about it. */
 void __attribute__((format(printf, 3, 4)))
 found(struct doctor *d, enum verdict state, const char *fmt, ...);
+
+/*
+ * If @check has found something wrong: report that this is why @what, which is then not a
+ * finding of its own.
+ */
+bool follows(struct doctor *d, const char *what, const char *check);
 
 /* doctor_kernel.c */
 const struct vendor *find_vendor(void);

@@ -95,12 +95,12 @@ void check_kvm(struct doctor *d)
 		found(d, WRONG, "KVM is built into the kernel\nboot one that has it as modules (CONFIG_KVM=m)");
 	else if (!d->vendor)
 		found(d, WRONG, "the CPU has neither SVM nor VMX\nswitch it on in the firmware; in a VM, have its hypervisor pass it on");
-	else if (!loaded || !machine_module_loaded(d->vendor->module))
-		found(d, WRONG, "%s is not loaded\nmodprobe %s; dmesg tells if it fails",
-		      d->vendor->module, d->vendor->module);
-	else
+	else if (loaded && machine_module_loaded(d->vendor->module))
 		found(d, GOOD, "the modules kvm and %s are loaded",
 		      d->vendor->module);
+	else if (!follows(d, "not loaded", "config"))
+		found(d, WRONG, "%s is not loaded\nmodprobe %s; dmesg tells if it fails",
+		      d->vendor->module, d->vendor->module);
 }
 
 void check_tdp(struct doctor *d)
@@ -128,9 +128,12 @@ void check_hooks(struct doctor *d)
 {
 	char enabled[FILE_LINE], line[FILE_LINE];
 
-	if (!machine_line("/proc/sys/kernel/ftrace_enabled", enabled))
-		found(d, WRONG, "the kernel has no ftrace to hook KVM with\nboot one with CONFIG_FUNCTION_TRACER");
-	else if (!strcmp(enabled, "0"))
+	if (!machine_line("/proc/sys/kernel/ftrace_enabled", enabled)) {
+		if (!follows(d, "no ftrace", "config"))
+			found(d, WRONG, "the kernel has no ftrace to hook KVM with\nboot one with CONFIG_FUNCTION_TRACER");
+		return;
+	}
+	if (!strcmp(enabled, "0"))
 		found(d, WRONG, "kernel.ftrace_enabled=0\nsysctl kernel.ftrace_enabled=1, and look for it in /etc/sysctl.d");
 	else if (machine_find("/sys/kernel/tracing/enabled_functions",
 			      "ktdp_hook_", line))

@@ -49,6 +49,8 @@ static void not_built(struct doctor *d)
 {
 	char build[PATH_MAX];
 
+	if (follows(d, "not built", "kernel") || follows(d, "not built", "config"))
+		return;
 	snprintf(build, sizeof(build), "%.*s/build", PATH_MAX - 10, d->modules);
 	if (!machine_has(build))
 		found(d, WRONG, "not built for this kernel, whose headers are not there\napt install linux-headers-%s; with DKMS that builds it, too",
@@ -84,14 +86,17 @@ static bool wrong_vermagic(struct doctor *d)
 
 static void not_loaded(struct doctor *d)
 {
-	char dep[PATH_MAX], line[FILE_LINE];
+	char dep[PATH_MAX], line[FILE_LINE], signer[FILE_LINE];
 
 	if (wrong_vermagic(d))
 		return;
+	module_field(d->file, "signer", signer);
 	snprintf(dep, sizeof(dep), "%.*s/modules.dep", PATH_MAX - 20,
 		 d->modules);
 	if (!machine_find(dep, "kvm_tdp.ko", line))
 		found(d, WRONG, "built, but unknown to modprobe\ndepmod && modprobe kvm_tdp");
+	else if (d->signed_only && !*signer)
+		found(d, SKIPPED, "built, but not loaded: see signature");
 	else
 		found(d, WRONG, "built, but not loaded\nmodprobe kvm_tdp; dmesg tells if it fails");
 }

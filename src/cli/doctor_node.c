@@ -64,12 +64,14 @@ static void denied(struct doctor *d, const char *what, const struct stat *st)
 	if (!geteuid() || (kvm && is_for(st, kvm) && in_group(kvm->gr_gid)))
 		found(d, WRONG, "%s: not for you, though its mode allows it\na container or an ACL keeps it from you: let it in there",
 		      what);
+	else if (kvm && !is_for(st, kvm))
+		found(d, WRONG, "%s: not for you, nor for the group kvm\n%sudevadm trigger %s",
+		      what, udev_rule(d), d->check);
+	else if (follows(d, what, KVM_NODE))
+		return;
 	else if (!kvm)
 		found(d, WRONG, "%s: not for you, and there is no group kvm\naddgroup --system kvm, then: udevadm trigger %s",
 		      what, d->check);
-	else if (!is_for(st, kvm))
-		found(d, WRONG, "%s: not for you, nor for the group kvm\n%sudevadm trigger %s",
-		      what, udev_rule(d), d->check);
 	else if (is_listed(kvm, user))
 		found(d, WRONG, "%s: not for you, as you came into the group kvm after you had logged in\nlog in anew, or: newgrp kvm",
 		      what);
@@ -109,6 +111,15 @@ static void node_text(const struct stat *st, char *text, size_t size)
 		snprintf(text + n, size - n, " %04o", st->st_mode & 07777);
 }
 
+/* A node comes with its module, and works with it. */
+static bool lacks_module(struct doctor *d, const char *what)
+{
+	if (!strcmp(d->check, KVM_NODE))
+		return follows(d, what, "kvm");
+	return follows(d, what, "module") || follows(d, what, "signature") ||
+	       follows(d, what, "kernel") || follows(d, what, "config");
+}
+
 static int node_open(const char *node)
 {
 	char path[PATH_MAX];
@@ -125,8 +136,9 @@ void check_node(struct doctor *d)
 
 	machine_path(path, d->check);
 	if (stat(path, &st)) {
-		found(d, WRONG, "%s\nit comes with the module, if /dev is a devtmpfs",
-		      strerror(errno));
+		if (!lacks_module(d, "not there"))
+			found(d, WRONG, "%s\nit comes with the module, if /dev is a devtmpfs",
+			      strerror(errno));
 		return;
 	}
 	if (!S_ISCHR(st.st_mode)) {
@@ -141,7 +153,7 @@ void check_node(struct doctor *d)
 		opened(d, what, &st);
 	} else if (errno == EACCES || errno == EPERM) {
 		denied(d, what, &st);
-	} else {
+	} else if (!lacks_module(d, what)) {
 		found(d, WRONG, "%s: %s\nload the module again", what,
 		      strerror(errno));
 	}
@@ -173,6 +185,9 @@ static void create_tdp_fd(struct doctor *d, int vm)
 {
 	int tdp = kvm_tdp_create(vm, 0);
 
+	if ((tdp == -EOPNOTSUPP && follows(d, "refused", "tdp")) ||
+	    (tdp == -EBUSY && follows(d, "refused", "hooks")))
+		return;
 	if (tdp < 0) {
 		found(d, WRONG, "KVM_CREATE_TDP_FD: %s\ndmesg may tell more",
 		      kvm_tdp_create_strerror(-tdp));

@@ -527,7 +527,7 @@ static void test_doctor(void)
 		must(sys_ftrace_off());
 		is(cli_as(0, "doctor"), 1, "doctor, without ftrace");
 		has("wrong  hooks         kernel.ftrace_enabled=0; ");
-		has("wrong  tdp-fd        KVM_CREATE_TDP_FD: the hooks into KVM cannot be armed");
+		has("-      tdp-fd        refused: see hooks\n");
 		must(sys_write(SYS_FTRACE, "1"));
 	}
 	is(cli_as(0, "doctor -j"), 0, "doctor, cured, JSON");
@@ -558,8 +558,11 @@ static void test_doctor_nodes(void)
 	is(cli_as(NOBODY, "doctor"), 1, "not the group's");
 	has("wrong  /dev/kvm      0:kvm 0600: not for you, nor for the group kvm; ");
 	must(chmod("/dev/kvm", 0660));
+	must(chown("/dev/kvm_tdp", 0, 36));
 	is(cli_as(NOBODY, "doctor"), 1, "not in the group");
 	has("who are not in the group kvm; adduser 65534 kvm");
+	has("-      /dev/kvm_tdp  0:kvm 0660: see /dev/kvm\n");
+	must(chown("/dev/kvm_tdp", 0, 0));
 	put("/etc/passwd", "nobody:x:65534:0::/:/bin/sh\n");
 	put("/etc/group", "root:x:0:\nkvm:x:36:somebody,nobody\n");
 	is(cli_as(NOBODY, "doctor"), 1, "in the group, but not yet");
