@@ -60,7 +60,7 @@ struct kvm_exported_tdp {
 	struct kvm *kvm;		/* referenced */
 	u32 as_id;
 	u32 eager_state;		/* KVM_TDP_EAGER_*, constant */
-	unsigned int users;		/* ktdp_registry_lock: TDP fds */
+	unsigned int users;		/* ktdp_registry_lock: TDP fds; fdinfo: none */
 	struct hlist_node node;		/* ktdp_registry_lock; readers: RCU */
 
 	struct ktdp_table table;

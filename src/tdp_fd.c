@@ -281,6 +281,8 @@ static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)
 	SHOW(eager_not_ram);
 	SHOW(eager_foreign);
 #undef SHOW
+	/* No more than a figure for people: the next moment it is another. */
+	seq_printf(m, "kvm_tdp_fds:\t%u\n", data_race(tdp_fd->priv->users));
 	ktdp_fd_show_importers(m, tdp_fd->priv);
 }
 

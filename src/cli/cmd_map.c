@@ -108,6 +108,8 @@ int cmd_map(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 	tdp_fd = vm_create_tdp_fd(&opts.vm);
+	if (!opts.raw)
+		vm_tell_new(&opts.vm, tdp_fd);
 	if (opts.prefault)
 		prefault_ram(tdp_fd, &opts.range, KVM_TDP_ACCESS_READ);
 
@@ -121,8 +123,7 @@ int cmd_map(int argc, char **argv)
 	if (opts.vm.json || opts.raw)
 		return 0;
 	if (!opts.mapped)
-		printf("nothing is mapped there: the table fills as it is used, and goes with its last user;\n"
-		       "fill it with 'kvm-tdp map --prefault', keep it with 'kvm-tdp attach'\n");
+		printf("nothing is mapped there: the table fills as it is used, or by 'kvm-tdp map --prefault'\n");
 	else
 		printf("%llu runs, %s mapped\n", (unsigned long long)opts.runs,
 		       size_format(opts.mapped, size));

@@ -103,10 +103,13 @@ int cmd_prefault(int argc, char **argv)
 	struct prefault_opts opts;
 	struct prefaulted done;
 	struct json_object *obj;
+	int tdp;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
-	done = prefault_ram(vm_create_tdp_fd(&opts.vm), &opts.range, opts.access);
+	tdp = vm_create_tdp_fd(&opts.vm);
+	vm_tell_new(&opts.vm, tdp);
+	done = prefault_ram(tdp, &opts.range, opts.access);
 	if (!opts.vm.json) {
 		printf("%s mapped, %s skipped\n", size_format(done.mapped, text),
 		       size_format(done.skipped, more));

@@ -107,6 +107,7 @@ int cmd_stat(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
 	tdp_fd = vm_create_tdp_fd(&opts.vm);
+	vm_tell_new(&opts.vm, tdp_fd);
 	for (;;) {
 		tdp_get_stats(tdp_fd, &stats);
 		print_stats(&stats, opts.vm.json);

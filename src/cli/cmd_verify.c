@@ -105,9 +105,12 @@ int cmd_verify(int argc, char **argv)
 	struct verify_opts opts;
 	bool bad = false;
 	size_t i;
+	int tdp;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
-	tdp_verify(vm_create_tdp_fd(&opts.vm), &opts.range, &verify);
+	tdp = vm_create_tdp_fd(&opts.vm);
+	vm_tell_new(&opts.vm, tdp);
+	tdp_verify(tdp, &opts.range, &verify);
 	for (i = 0; i < NR_RESULTS; i++)
 		bad |= results[i].bad && result(&verify, i);
 	if (opts.vm.json)

@@ -78,6 +78,9 @@ void vm_comm(pid_t pid, char *comm, size_t size);
 /* A TDP fd, close-on-exec. Ends the process with a message on failure. */
 int vm_create_tdp_fd(const struct vm_opts *opts);
 
+/* If no other has a TDP fd of this table, say so, but not to those who want JSON. */
+void vm_tell_new(const struct vm_opts *opts, int tdp);
+
 /* tdp.c: the library's calls; all end the process with a message on failure */
 
 void tdp_get_info(int tdp, struct kvm_tdp_info *info);

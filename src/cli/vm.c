@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "machine.h"
+
 void vm_comm(pid_t pid, char *comm, size_t size)
 {
 	char path[32];
@@ -75,4 +77,15 @@ int vm_create_tdp_fd(const struct vm_opts *opts)
 		die_create(opts, -tdp);
 	close(vm_fd);
 	return tdp;
+}
+
+void vm_tell_new(const struct vm_opts *opts, int tdp)
+{
+	char name[40], line[FILE_LINE];
+
+	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", tdp);
+	if (!opts->json && machine_find(name, "kvm_tdp_fds:", line) &&
+	    !strcmp(line, "kvm_tdp_fds:\t1"))
+		warn("the table is new, and goes with this command; 'kvm-tdp attach --pid %d -- sleep inf' keeps one",
+		     opts->pid);
 }

@@ -299,6 +299,11 @@ static void test_map(void)
 	begin();
 	is(cli("map"), 0, "map of a table just made");
 	has("nothing is mapped there");
+	has("kvm-tdp: the table is new, and goes with this command; ");
+	is(cli("stat"), 0, "stat of such a table");
+	has("kvm-tdp: the table is new");
+	is(cli("stat -j"), 0, "stat of such a table, JSON");
+	has_not("new");
 	is(cli("map --raw"), 0, "the same, raw");
 	is_printed("");
 	is(cli("map --json"), 0, "the same, JSON");
@@ -349,6 +354,7 @@ static void test_prefault(void)
 	has(text);
 	is(cli("stat"), 0, "stat");
 	has("slot_zaps           0\n");
+	has_not("new");
 	is(cli("verify"), 0, "verify");
 	has("stale        0\n");
 	has("the table is right\n");

@@ -414,6 +414,7 @@ static void test_fdinfo(void)
 	sys_fdinfo(u.tdp, text, sizeof(text));
 	stats = ktdp_stats(u.tdp);
 	is(stats.leaves[0], RAM_PAGES, "leaves counted");
+	is(fdinfo_value(text, "fds"), 1, "fdinfo: TDP fds");
 	is(fdinfo_value(text, "leaves_4k"), stats.leaves[0], "fdinfo: 4K");
 	is(fdinfo_value(text, "leaves_2m"), stats.leaves[1], "fdinfo: 2M");
 	is(fdinfo_value(text, "leaves_1g"), stats.leaves[2], "fdinfo: 1G");
