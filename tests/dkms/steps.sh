@@ -18,7 +18,7 @@ install_packages() { in_apt install $(<"$tree/debs") $(<"$tree/lib-debs"); }
 packages_build() {
 	check "the packages are built" build_packages
 	check "lintian has nothing to say" \
-		in_tree sh -c "cat /debs /lib-debs | xargs lintian --allow-root --fail-on error,warning"
+		in_tree sh -c "grep -h ^/ /debs /lib-debs | xargs lintian --allow-root --fail-on error,warning"
 }
 
 has_files() {
@@ -50,6 +50,11 @@ build_importer() {
 		KBUILD_EXTRA_SYMBOLS="$installed/module/Module.symvers"
 	is "$(in_tree modinfo -F depends /importer/ktdp_peek.ko)" kvm_tdp
 }
+has_changes() {
+	in_tree zcat /usr/share/doc/kvm-tdp/changelog.gz >"$tree/changelog"
+	grep -qF "$(sed -n '/^## /{n;n;s/^- //p;q}' "$tree/src/CHANGELOG.md" | cut -c 1-40 | tr -d '`')" "$tree/changelog"
+}
+package_test() { in_tree env -C /tmp "/src/scripts/debian/tests/$1"; }
 build_with_library() { in_tree cc -Wall -Werror -o /importer/peek /importer/main.c -lkvm_tdp; }
 
 # By its own dkms.conf.
@@ -67,6 +72,9 @@ packages_install() {
 	check "what else belongs to the packages is there" has_files
 	check "an importer is built with what is installed" build_importer "$old"
 	check "a program is built with the library" build_with_library
+	check "the changelog has what changed" has_changes
+	check "the package's test of the program" package_test program
+	check "the package's test of the library" package_test library
 	check "DKMS builds it after the modules" dkms_builds_importer "$old"
 	check_error "make dkms-install leaves the package's files alone" \
 		"apt remove kvm-tdp-dkms" in_src make dkms-install
