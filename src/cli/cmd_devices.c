@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 #define SPACES	"/sys/kernel/kvm_tdp_iommu"
 #define PATTERN	SPACES "/*"
 
@@ -22,7 +24,7 @@ static const struct argp argp = {
 	"process whose VM each follows.\n"
 	"\vPID is 0 for a device that follows none. Devices that share one address space are listed "
 	"together, MAPPED is what the device reaches of the "
-	"guest's memory now, in KiB; HITS are transfers that the host took the memory from.",
+	"guest's memory now; HITS are transfers that the host took the memory from.",
 	json_children, NULL, NULL
 };
 
@@ -67,7 +69,7 @@ static void print_space(const char *dir, struct json_array *array)
 {
 	uint64_t pid, values[sizeof(numbers) / sizeof(numbers[0])];
 	struct json_object *obj;
-	char name[256], comm[32] = "-";
+	char name[256], comm[32] = "-", size[SIZE_TEXT];
 	size_t i;
 
 	if (!read_devices(dir, name, sizeof(name)) || !read_number(dir, "pid", &pid))
@@ -81,9 +83,9 @@ static void print_space(const char *dir, struct json_array *array)
 		printf("%-12s  %7s  %-15s  %10s  %9s  %10s  %8s  %8s\n", "DEVICE", "PID", "COMMAND",
 		       "MAPPED", "IN-FLIGHT", "BEGUN", "HITS", "FAULTS");
 	if (!array->json)
-		printf("%-12s  %7" PRIu64 "  %-15s  %10" PRIu64 "  %9" PRIu64 "  %10" PRIu64
-		       "  %8" PRIu64 "  %8" PRIu64 "\n", name, pid, comm, values[0] / 1024,
-		       values[1], values[2], values[3], values[4]);
+		printf("%-12s  %7" PRIu64 "  %-15s  %10s  %9" PRIu64 "  %10" PRIu64
+		       "  %8" PRIu64 "  %8" PRIu64 "\n", name, pid, comm,
+		       size_format(values[0], size), values[1], values[2], values[3], values[4]);
 	obj = json_object_new_object();
 	json_add_str(obj, "devices", name);
 	json_add_num(obj, "pid", pid);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "text.h"
+
 struct stat_opts {
 	struct vm_opts vm;
 	unsigned int interval;
@@ -36,7 +38,7 @@ static const struct argp_child children[] = { { &vm_argp, 0, NULL, 0 }, { 0 } };
 static const struct argp argp = {
 	options, parse, NULL,
 	"Print the counters of a VM's exported table.\n"
-	"\vleaves_*, table_pages, pool_pages and importers tell what is now; the "
+	"\vmapped, leaves_*, table_pages, pool_pages and importers tell what is now; the "
 	"others count from the creation of the table, which is when its first "
 	"TDP fd was opened: with no other user, that is this call.",
 	children, NULL, NULL
@@ -79,8 +81,10 @@ static const struct {
 
 static void print_stats(const struct kvm_tdp_stats *stats, bool json)
 {
+	uint64_t mapped = (stats->leaves[0] << 12) + (stats->leaves[1] << 21) +
+			  (stats->leaves[2] << 30), value;
 	struct json_object *obj = json_object_new_object();
-	uint64_t value;
+	char size[SIZE_TEXT];
 	size_t i;
 
 	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
@@ -92,10 +96,13 @@ static void print_stats(const struct kvm_tdp_stats *stats, bool json)
 			       (unsigned long long)value);
 	}
 
-	if (json)
+	json_add_num(obj, "mapped", mapped);
+	if (json) {
 		json_out(obj);
-	else
+	} else {
+		printf("%-19s %s\n", "mapped", size_format(mapped, size));
 		json_object_put(obj);
+	}
 }
 
 int cmd_stat(int argc, char **argv)

@@ -354,6 +354,9 @@ static void test_prefault(void)
 	has(text);
 	is(cli("stat"), 0, "stat");
 	has("slot_zaps           0\n");
+	/* Slot 0 is private memory. */
+	snprintf(text, sizeof(text), "mapped              %luK\n", (RAM_SIZE + HIGH_SIZE) >> 10);
+	has(text);
 	has_not("new");
 	is(cli("verify"), 0, "verify");
 	has("stale        0\n");
