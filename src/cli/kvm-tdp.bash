@@ -10,8 +10,9 @@ _kvm_tdp_options() {
 	"${@}" --help 2>/dev/null | sed -n 's/^ \{2,6\}\(-., \)\?\(--[a-z-]*\).*/\2/p'
 }
 
+# Names are taken, too.
 _kvm_tdp_pids() {
-	"$1" list 2>/dev/null | awk '$1 ~ /^[0-9]+$/ && !seen[$1]++ { print $1 }'
+	"$1" list 2>/dev/null | awk '$1 ~ /^[0-9]+$/ && !seen[$1]++ { print $1; if (!seen[$3]++) print $3 }'
 }
 
 # _kvm_tdp_value PROGRAM OPTION WORD: false if the option takes no value that is

@@ -75,6 +75,9 @@ unsigned int arg_number(const char *arg, unsigned int min, unsigned int max,
 
 void vm_comm(pid_t pid, char *comm, size_t size);
 
+/* The one process of that name that has a VM. Ends the process with a message on failure. */
+pid_t vm_named(const char *name);
+
 /* A TDP fd, close-on-exec. Ends the process with a message on failure. */
 int vm_create_tdp_fd(const struct vm_opts *opts);
 

@@ -49,8 +49,8 @@ enum {
 
 static const struct argp_option vm_options[] = {
 	{ NULL, 0, NULL, 0, "Which VM:", -2 },
-	{ "pid", 'p', "PID", 0,
-	  "Process the VM belongs to (the VMM, such as QEMU); required", 0 },
+	{ "pid", 'p', "PID|NAME", 0,
+	  "Process the VM belongs to (such as QEMU), or its name in 'kvm-tdp list'; required", 0 },
 	{ "vm", KEY_VM, "N", 0,
 	  "The Nth VM of the process, from 0 as in 'kvm-tdp list'; needed if it has several", 0 },
 	{ "as-id", KEY_AS_ID, "ID", 0,
@@ -64,13 +64,17 @@ static const struct argp_option vm_options[] = {
 static error_t vm_parse(int key, char *arg, struct argp_state *state)
 {
 	struct vm_opts *opts = state->input;
+	uint64_t number;
 
 	switch (key) {
 	case ARGP_KEY_INIT:
 		*opts = (struct vm_opts){ .vm = -1 };
 		return 0;
 	case 'p':
-		opts->pid = arg_number(arg, 1, INT_MAX, "--pid", state);
+		if (size_parse(arg, &number))
+			opts->pid = arg_number(arg, 1, INT_MAX, "--pid", state);
+		else
+			opts->pid = vm_named(arg);
 		return 0;
 	case KEY_VM:
 		opts->vm = arg_number(arg, 0, KVM_TDP_VMS_MAX - 1, "--vm", state);
@@ -87,7 +91,7 @@ static error_t vm_parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (!opts->pid)
 			argp_error(state,
-				   "--pid PID is required; 'kvm-tdp list' shows the processes that have VMs");
+				   "--pid PID or NAME is required; 'kvm-tdp list' shows the processes that have VMs");
 		return 0;
 	}
 	return ARGP_ERR_UNKNOWN;

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "machine.h"
+#include "procs.h"
 
 void vm_comm(pid_t pid, char *comm, size_t size)
 {
@@ -20,6 +22,53 @@ void vm_comm(pid_t pid, char *comm, size_t size)
 	if (file)
 		fclose(file);
 	comm[strcspn(comm, "\n")] = 0;
+}
+
+/* Tell of the processes that have a VM, in words; with @name of those of that name. */
+static unsigned int find_named(const struct procs *procs, const char *name, FILE *text,
+			       pid_t *pid)
+{
+	unsigned int nr = 0;
+	char comm[32];
+	size_t i;
+
+	for (i = 0; i < procs->nr; i++) {
+		if (!procs->procs[i].has_vm)
+			continue;
+		vm_comm(procs->procs[i].pid, comm, sizeof(comm));
+		if (name && strcmp(comm, name))
+			continue;
+		*pid = procs->procs[i].pid;
+		fprintf(text, "%s%d %s", nr++ ? ", " : "", *pid, comm);
+	}
+	return nr;
+}
+
+pid_t vm_named(const char *name)
+{
+	struct procs procs;
+	unsigned int nr;
+	size_t length;
+	pid_t pid = 0;
+	char *text;
+	FILE *file;
+
+	file = open_memstream(&text, &length);
+	if (!file)
+		die("%s", strerror(errno));
+	procs_read(&procs);
+	nr = find_named(&procs, name, file, &pid);
+	if (nr != 1) {
+		if (!nr && !find_named(&procs, NULL, file, &pid))
+			fputs("there is none; root sees those of all users", file);
+		fclose(file);
+		die("'%s': %s of the processes with a VM has that name: %s", name,
+		    nr ? "more than one" : "none", text);
+	}
+	fclose(file);
+	free(text);
+	procs_free(&procs);
+	return pid;
 }
 
 static void die_process(pid_t pid, int err)

@@ -211,6 +211,32 @@ static void test_list(void)
 	end();
 }
 
+static void test_name(void)
+{
+	char text[160];
+	pid_t twin;
+
+	begin();
+	is(cli_as(0, "info --pid test_cli"), 0, "a name in place of the number");
+	has("levels  ");
+	is(cli_as(0, "info --pid test_cl"), 1, "a name that none has");
+	snprintf(text, sizeof(text), "has that name: %d test_cli\n", getpid());
+	has(text);
+	/* It has the VM's fd. */
+	twin = must(fork());
+	if (!twin) {
+		pause();
+		_exit(0);
+	}
+	is(cli_as(0, "info --pid test_cli"), 1, "a name of two");
+	snprintf(text, sizeof(text), "more than one of the processes with a VM has that name: %d test_cli, %d test_cli\n",
+		 getpid(), twin);
+	has(text);
+	kill(twin, SIGKILL);
+	waitpid(twin, NULL, 0);
+	end();
+}
+
 static void test_info(void)
 {
 	struct kvm_tdp_info info;
@@ -591,6 +617,7 @@ static void test_doctor_nodes(void)
 static const struct tap_case cases[] = {
 	{ "errors", test_errors },
 	{ "list", test_list },
+	{ "name", test_name },
 	{ "info", test_info },
 	{ "slots", test_slots },
 	{ "map", test_map },
