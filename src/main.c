@@ -63,5 +63,5 @@ module_exit(ktdp_exit);
 MODULE_DESCRIPTION("Export of KVM second-stage page tables (TDP) to importers");
 MODULE_LICENSE("GPL");
 MODULE_VERSION(KTDP_VERSION);
-/* Opening its node cannot load it: the minor is dynamic. */
-MODULE_SOFTDEP("post: kvm_tdp_dma");
+/* Opening their nodes cannot load them: the minors are dynamic. */
+MODULE_SOFTDEP("post: kvm_tdp_mem kvm_tdp_dma");
