@@ -20,7 +20,8 @@
  *  D over taking it out of @ranges, and looking whether it was marked.
  *
  * Nothing else maps, unmaps or marks.  An invalidate does U for all that it covers
- * (EXACT), some pages at a time, with the lock dropped between.
+ * (EXACT), some pages at a time, with the lock dropped between.  A detach does U for
+ * everything when nobody can map any more, before it stops being told (DETACH_PAUSES).
  *
  *	M, then its U		U finds the bit, and takes the page out
  *	U, then M		the walk does not find the old entry: the exporter took it out
@@ -631,6 +632,8 @@ static int detach(struct kvm_tdp_iommu *iommu)
 	lockdep_assert_held_write(&iommu->sem);
 	if (!iommu->tdp_fd)
 		return -ENOTCONN;
+	/* Again: a removal of a group may have resumed since, and a begin mapped pages. */
+	ktdp_follow_pause(iommu);
 	iommu->tdp_fd->ops->unregister_importer(iommu->tdp_fd, &iommu->importer_ops);
 	kvm_tdp_fd_put(iommu->tdp_fd);
 	iommu->tdp_fd = NULL;

@@ -27,6 +27,10 @@
  * SYNC_IN_HOLD		... in the hold that unmaps: who finds the page unmapped, and has
  *			nothing to wait for, may return
  * EXACT		all that is mapped of the range is unmapped, behind a hole, too
+ * DETACH_PAUSES	a detach unmaps everything, and nothing maps any more, before it stops
+ *			being told: in the hold of the sem, whatever it has done before
+ *
+ * With -DDETACH the driver detaches, while it removes a device from the address space.
  */
 
 #ifndef NREV
@@ -44,6 +48,12 @@ byte iotlb[NPAGES];
 byte latched;		/* by the device, for an access that it has begun */
 bool held;		/* the lock */
 bool listed, marked;	/* the transfer */
+bool following = true;	/* pages may be mapped */
+bool attached = true;
+bool told = true;	/* of revokes */
+byte telling;		/* revokes that are at it */
+byte readers;		/* of the sem */
+bool writer;
 
 /* For the checks alone. */
 byte next = 1;		/* a page of the host that is nobody's */
@@ -107,6 +117,44 @@ inline unmap(i)
 	page = 0
 }
 
+inline pause()
+{
+	lock();
+	following = false;
+	unlock();
+	lock();
+	unmap(0);
+	unlock();
+	lock();
+	unmap(1);
+	unlock()
+}
+
+inline down_write()	{ atomic { !writer && !readers -> writer = true } }
+
+proctype remove()
+{
+	down_write();
+	pause();
+	lock();
+	following = attached;
+	unlock();
+	writer = false
+}
+
+proctype detach()
+{
+	pause();
+	down_write();
+#ifndef M_DETACH_PAUSES
+	pause();
+#endif
+	told = false;
+	!telling;
+	attached = false;
+	writer = false
+}
+
 /*
  * A revoke of one page, or of both.  What it clears, or another has cleared and is about
  * to tell of, it tells of; when that returns the host may reuse it.
@@ -115,6 +163,7 @@ proctype revoke()
 {
 	byte old[NPAGES];
 	byte i, first, end;
+	bool tell = true;
 	bool hole;
 
 	if
@@ -127,9 +176,15 @@ proctype revoke()
 	:: i < end -> atomic { old[i] = table[i]; table[i] = 0; i++ }
 	:: else -> break
 	od;
+#ifdef DETACH
+	atomic {
+		tell = told;
+		telling = telling + tell
+	}
+#endif
 	i = first;
 	do
-	:: i < end ->
+	:: i < end && tell ->
 		lock();
 #ifdef M_EXACT
 		hole = hole || !iopt[i];
@@ -144,6 +199,9 @@ proctype revoke()
 		i++
 	:: else -> break
 	od;
+#ifdef DETACH
+	telling = telling - tell;
+#endif
 	/* Whatever is there now was mapped since: it is not what was revoked. */
 	atomic {
 		i = first;
@@ -189,7 +247,8 @@ inline map(i)
 #endif
 		if
 		:: iopt[i] -> unlock(); break
-		:: !iopt[i] && found -> iopt[i] = found; unlock(); break
+		:: !iopt[i] && !following -> unlock(); refused = true; break
+		:: !iopt[i] && following && found -> iopt[i] = found; unlock(); break
 		:: else -> unlock(); fault(i)
 		fi
 	od;
@@ -214,11 +273,17 @@ inline access(i)
 proctype driver()
 {
 	byte n;
-	bool ok;
+	bool ok, refused;
 
 	do
 	:: n < NIO ->
 		ok = false;
+		refused = false;
+		atomic { !writer -> readers++ };
+		if
+		:: !attached -> readers--; break
+		:: else
+		fi;
 #ifndef M_LIST_BEFORE_MAP
 #ifdef M_SEEN_IN_HOLD
 		ok = iopt[0] && iopt[1];
@@ -232,7 +297,7 @@ proctype driver()
 		unlock();
 #endif
 		do
-		:: ok -> break
+		:: ok || refused -> break
 		:: else ->
 			map(0);
 			map(1);
@@ -241,7 +306,7 @@ proctype driver()
 			marked = false;
 			listed = true;
 #endif
-			ok = !marked;
+			ok = !marked && !refused;
 #ifdef M_CHECK_IN_HOLD
 			unlock();
 			lock();
@@ -249,18 +314,23 @@ proctype driver()
 			marked = false;
 			unlock()
 		od;
-		lost = false;
-		access(0);
-		access(1);
-		/* Without the lock, while it stays in flight; or with it. */
+		readers--;
 		if
-		:: ok = !marked;
-		   assert(!ok || !lost)
-		:: true
+		:: refused
+		:: else ->
+			lost = false;
+			access(0);
+			access(1);
+			/* Without the lock, while it stays in flight; or with it. */
+			if
+			:: ok = !marked;
+			   assert(!ok || !lost)
+			:: true
+			fi
 		fi;
 		lock();
 		listed = false;
-		ok = !marked;
+		ok = !marked && !refused;
 		marked = false;
 		unlock();
 		assert(!ok || !lost);
@@ -277,6 +347,10 @@ init {
 		:: c < NREV -> run revoke(); c++
 		:: else -> break
 		od;
+#ifdef DETACH
+		run remove();
+		run detach();
+#endif
 		run driver()
 	}
 }
