@@ -377,11 +377,15 @@ EXPORT_SYMBOL_GPL(kvm_tdp_iommu_map);
 
 int kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
 {
+	size_t unmapped = 0;
+
 	might_sleep();
-	if (WARN_ON_ONCE(iova < iommu->own_first ||
-			 iommu_unmap(iommu->domain, iova, size) != size))
-		return -EIO;
-	return 0;
+	/* The flush is not to meet a change of the groups: see kvm_tdp_iommu_remove_group(). */
+	down_read(&iommu->sem);
+	if (iova >= iommu->own_first)
+		unmapped = iommu_unmap(iommu->domain, iova, size);
+	up_read(&iommu->sem);
+	return WARN_ON_ONCE(unmapped != size) ? -EIO : 0;
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_unmap);
 
