@@ -149,7 +149,8 @@ struct kvm_tdp_info {
  *    @access names no or an unknown access.
  *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot,
  *    slot with a guest_memfd, or unmapped in the VMM).
- *  - EACCES: write access to memory that is read-only in the slot or the VMM.
+ *  - EACCES: write access to memory that is read-only in the slot or the VMM, or a
+ *    shadow stack.
  *  - EBUSY: write access to a slot that logs dirty pages, in a VM that has a
  *    dirty ring, or may still get one: KVM allows that until there is a vCPU.
  *  - EHWPOISON: the page is poisoned.
