@@ -26,23 +26,24 @@ static int fault(unsigned int access)
 /* Until fault says so, or time is up. */
 static int fault_answers(int want)
 {
-	uint64_t end = sys_now() + TOLD_MS;
+	unsigned int ms = TOLD_MS;
 	int ret;
 
 	do {
 		ret = fault(KTDP_TEST_READ);
-	} while (ret != want && sys_now() < end && !usleep(10000));
+	} while (ret != want && sys_step(&ms));
 	return ret;
 }
 
 /* How often; it may come a little later than the table is empty. */
 static uint64_t told_of_everything(void)
 {
-	uint64_t end = sys_now() + TOLD_MS, nr;
+	unsigned int ms = TOLD_MS;
+	uint64_t nr;
 
 	do {
 		nr = dma_stats(bed.dma).full_invalidations;
-	} while (!nr && sys_now() < end && !usleep(10000));
+	} while (!nr && sys_step(&ms));
 	return nr;
 }
 

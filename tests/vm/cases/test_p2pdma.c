@@ -29,15 +29,13 @@ static struct mem mem;
 /* Its driver is part of the kernel, and may still be at work on it. */
 static int device_open(void)
 {
-	uint64_t end = sys_now() + PROBE_MS;
+	unsigned int ms = PROBE_MS;
 	glob_t found;
 	int fd;
 
-	while (glob(ALLOCATE, 0, NULL, &found)) {
-		if (sys_now() > end)
+	while (glob(ALLOCATE, 0, NULL, &found))
+		if (!sys_step(&ms))
 			bail("no device offers memory");
-		usleep(100000);
-	}
 	fd = must(open(found.gl_pathv[0], O_RDWR | O_CLOEXEC));
 	globfree(&found);
 	return fd;
