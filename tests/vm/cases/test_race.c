@@ -264,7 +264,8 @@ static void check_churn(void)
 	bed_open(&bed);
 	vm_map(&bed.vm, 1, GPA, &mem);
 	must(-pthread_create(&thread, NULL, churn_thread, &poker));
-	for (round = 0; !ret && round < 100; round++) {
+	for (round = 0; !ret && (round < 100 || (round < 10000 && poker_rounds(&poker) <= 100));
+	     round++) {
 		must(madvise(mem.hva, mem.size, MADV_DONTNEED));
 		ret = ktdp_prefault(bed.tdp, GPA, mem.size, ACC_W);
 	}
