@@ -155,7 +155,7 @@ static u32 ktdp_ept_capabilities(void)
 
 /*
  * KVM uses the fifth level for vCPUs that have the address bits for it.  Without
- * a vCPU that may yet be one.
+ * a vCPU, or as long as one has no CPUID (KVM assumes 36 bits), that may yet be.
  */
 static int ktdp_ept_level(struct kvm *kvm, u32 cap)
 {
@@ -164,7 +164,7 @@ static int ktdp_ept_level(struct kvm *kvm, u32 cap)
 	unsigned long i;
 
 	kvm_for_each_vcpu(i, vcpu, kvm)
-		high |= vcpu->arch.maxphyaddr > 48;
+		high |= vcpu->arch.maxphyaddr > 48 || !vcpu->arch.cpuid_nent;
 	return high && (cap & VMX_EPT_PAGE_WALK_5_BIT) ? 5 : 4;
 }
 
