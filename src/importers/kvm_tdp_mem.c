@@ -113,11 +113,11 @@ static void mem_call_end(struct mem_call *call)
 
 /*
  * Bytes moved; of MEM_READ_DIRECT 0 or fewer than @len if it needs the bounce page.
- * Not inlined, for a test to hold a thread in the midst of it (test_mem in_flight).
+ * Not inlined or cloned, for a test to hold a thread in the midst of it (test_mem in_flight).
  */
-static noinline ssize_t mem_move(struct mem_call *call, const struct kvm_tdp_leaf *leaf,
-				 u64 gpa, size_t len, enum mem_way way,
-				 struct iov_iter *iter)
+static noinline __noclone ssize_t
+mem_move(struct mem_call *call, const struct kvm_tdp_leaf *leaf, u64 gpa, size_t len,
+	 enum mem_way way, struct iov_iter *iter)
 {
 	u64 hpa = leaf->hpa + (gpa - leaf->gpa);
 	ssize_t moved = len;
@@ -317,20 +317,21 @@ static int mem_readv(struct mem_call *call, struct kvm_tdp_mem_readv *readv)
 	return 0;
 }
 
+/* Reply on errors too: @done counts the reads before. */
 static int ioctl_readv(struct ktdp_ioctl_call *ioctl)
 {
 	struct kvm_tdp_mem_readv *readv = ioctl->arg;
+	bool nowait = readv->flags & KVM_TDP_MEM_NOWAIT;
 	struct mem_call call;
-	int ret;
+	int ret = -EINVAL;
 
 	readv->done = 0;
-	if (readv->flags & ~KVM_TDP_MEM_NOWAIT)
-		return -EINVAL;
-	ret = mem_call_begin(&call, ioctl->data, readv->flags & KVM_TDP_MEM_NOWAIT);
-	if (ret)
-		return ret;
-	ret = mem_readv(&call, readv);
-	mem_call_end(&call);
+	if (!(readv->flags & ~KVM_TDP_MEM_NOWAIT))
+		ret = mem_call_begin(&call, ioctl->data, nowait);
+	if (!ret) {
+		ret = mem_readv(&call, readv);
+		mem_call_end(&call);
+	}
 	return ktdp_ioctl_reply(ioctl) ?: ret;
 }
 

@@ -5,6 +5,7 @@
  * not its cloud flavour), and mce=recovery: the CPU is not one for which the
  * kernel copies with care of its own accord.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -156,6 +157,20 @@ static void check_copy(const char *what, uint64_t src, uint64_t dst,
 	is(copy.done, done, "copy: %s: bytes before it are done", what);
 }
 
+/* The same, with guest memory as a file. */
+static void check_file(void)
+{
+	int fd = must(sys(kvm_tdp_mem_open(bed.tdp, getpid(), O_RDONLY)));
+	char buf[SIZE];
+
+	is(sys(pread(fd, buf, SIZE, GPA)), BAD, "file: ends before the page");
+	ok(mem_check(buf, GPA, BAD, GEN(1)), "file: and is right");
+	is(sys(pread(fd, buf, 16, GPA + BAD - 8)), 8, "file: in the midst of a read");
+	is(sys(pread(fd, buf, PAGE_4K, GPA + BAD)), -EHWPOISON, "file: the page");
+	is(sys(pread(fd, buf, 1, GPA + BAD + 0x123)), -EHWPOISON, "file: a byte");
+	close(fd);
+}
+
 /* The page is mapped, and stays so: nobody but the engine finds it broken. */
 static void test_engine(void)
 {
@@ -173,6 +188,7 @@ static void test_engine(void)
 	check_rw("some of it", GPA + BAD - 8, 16, KVM_TDP_DMA_NOFAULT, 8);
 	check_copy("the page", GPA + BAD, GPA + SIZE, PAGE_4K, 0);
 	check_copy("more", GPA, GPA + SIZE, SIZE, BAD);
+	check_file();
 	is(ktdp_level(bed.tdp, GPA + BAD), 1, "it is mapped as before");
 	is(dma_check(bed.dma, GPA + BAD + PAGE_4K, SIZE - BAD - PAGE_4K, GEN(1)), 0,
 	   "good behind");

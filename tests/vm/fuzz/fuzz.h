@@ -49,6 +49,7 @@ enum fuzz_kind {
 	FUZZ_CREATE, FUZZ_INFO, FUZZ_PREFAULT, FUZZ_MAP, FUZZ_STATS, FUZZ_VERIFY,
 	FUZZ_SLOTS_READ, FUZZ_IMPORTERS,
 	FUZZ_ATTACH, FUZZ_DETACH, FUZZ_READ, FUZZ_WRITE, FUZZ_COPY, FUZZ_DMA_STATS,
+	FUZZ_MEM_ATTACH, FUZZ_READV,
 	FUZZ_WRONG_NUMBER, FUZZ_WRONG_FILE, FUZZ_FILE_OP,
 	FUZZ_GET, FUZZ_PUT, FUZZ_REGISTER, FUZZ_UNREGISTER, FUZZ_FAULT,
 	FUZZ_METADATA,
@@ -111,7 +112,7 @@ void window_race_end(struct spot *spot);
 
 /* fuzz_zoo.c: fds of every kind */
 enum file_kind {
-	FILE_CLOSED, FILE_DEV, FILE_TDP, FILE_DMA, FILE_VM, FILE_VCPU, FILE_KVM,
+	FILE_CLOSED, FILE_DEV, FILE_TDP, FILE_DMA, FILE_MEM, FILE_PROC_MEM, FILE_VM, FILE_VCPU, FILE_KVM,
 	FILE_PIPE, FILE_EVENTFD, FILE_PROC, NR_FILE_KINDS
 };
 
@@ -142,7 +143,7 @@ struct fuzz_vm {
 struct fuzz_file {
 	unsigned int refs;
 	enum file_kind kind;
-	struct fuzz_vm *vm;	/* or NULL; of an engine: it is attached to */
+	struct fuzz_vm *vm;	/* or NULL; of an engine or guest memory: it is attached to */
 	unsigned int as_id;
 	uint32_t left;		/* of a TDP fd: importers that are registered for good */
 };

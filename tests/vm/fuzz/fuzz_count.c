@@ -34,6 +34,8 @@ static const char * const names[NR_FUZZ_KINDS] = {
 	[FUZZ_WRITE] = "KVM_TDP_DMA_WRITE",
 	[FUZZ_COPY] = "KVM_TDP_DMA_COPY",
 	[FUZZ_DMA_STATS] = "KVM_TDP_DMA_STATS",
+	[FUZZ_MEM_ATTACH] = "KVM_TDP_MEM_ATTACH",
+	[FUZZ_READV] = "KVM_TDP_MEM_READV",
 	[FUZZ_WRONG_NUMBER] = "unknown ioctl number",
 	[FUZZ_WRONG_FILE] = "ioctl on another kind of file",
 	[FUZZ_FILE_OP] = "read, write, mmap, seek, fdinfo",
@@ -60,6 +62,11 @@ static const char * const names[NR_FUZZ_KINDS] = {
 
 void may(struct answers *answers, int answer)
 {
+	unsigned int i;
+
+	for (i = 0; i < answers->nr; i++)
+		if (answers->is[i] == answer)
+			return;
 	if (answers->nr < sizeof(answers->is) / sizeof(answers->is[0]))
 		answers->is[answers->nr++] = answer;
 }

@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-#define MAX_OPS		16
+#define MAX_OPS		20
 
 static const struct fuzz_op *ops[MAX_OPS];	/* and NULL */
 static unsigned int weights;
@@ -17,6 +17,8 @@ static void ops_list(void)
 	for (op = tdp_ops; op->name; op++)
 		ops[nr++] = op;
 	for (op = dma_ops; op->name; op++)
+		ops[nr++] = op;
+	for (op = mem_ops; op->name; op++)
 		ops[nr++] = op;
 	while (nr--)
 		weights += ops[nr]->weight;

@@ -236,6 +236,10 @@ static int open_kind(enum file_kind kind, struct fuzz_vm **vm)
 		return sys(open("/dev/kvm_tdp", O_RDWR | O_CLOEXEC));
 	case FILE_DMA:
 		return sys(open("/dev/kvm_tdp_dma", O_RDWR | O_CLOEXEC));
+	case FILE_MEM:
+		return sys(open("/dev/kvm_tdp_mem", O_RDWR | O_CLOEXEC));
+	case FILE_PROC_MEM:
+		return sys(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
 	case FILE_KVM:
 		return sys(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 	case FILE_PIPE:
@@ -270,7 +274,7 @@ static void zoo_new(enum file_kind kind)
 void zoo_tend(void)
 {
 	static const enum file_kind order[] = {
-		FILE_KVM, FILE_DEV, FILE_VM, FILE_TDP, FILE_DMA,
+		FILE_KVM, FILE_DEV, FILE_VM, FILE_TDP, FILE_DMA, FILE_MEM, FILE_PROC_MEM,
 	};
 	size_t i;
 
@@ -385,10 +389,14 @@ void zoo_settle(void)
 	struct beast *beast;
 
 	for (beast = beasts; beast < beasts + FUZZ_BEASTS; beast++) {
-		if (!beast->used || beast_kind(beast) != FILE_DMA)
+		if (!beast->used)
 			continue;
-		kvm_tdp_dma_detach(beast->fd);
-		beast->file->vm = NULL;
+		if (beast_kind(beast) == FILE_DMA) {
+			kvm_tdp_dma_detach(beast->fd);
+			beast->file->vm = NULL;
+		} else if (beast_kind(beast) == FILE_MEM) {
+			zoo_drop(beast);
+		}
 	}
 	vms_sweep();
 }
