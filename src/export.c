@@ -57,6 +57,7 @@ static void ktdp_export_init_meta(struct kvm_exported_tdp *tdp)
 
 static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 {
+	static atomic64_t last_id;
 	struct kvm_exported_tdp *tdp;
 	int ret;
 
@@ -65,6 +66,7 @@ static struct kvm_exported_tdp *ktdp_export_alloc(struct kvm *kvm, u32 as_id)
 		return ERR_PTR(-ENOMEM);
 	kvm_get_kvm(kvm);
 	tdp->kvm = kvm;
+	tdp->id = atomic64_inc_return(&last_id);
 	tdp->as_id = as_id;
 	tdp->hmm.mm = kvm->mm;
 	tdp->eager_state = ktdp_hooks_eager();

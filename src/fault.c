@@ -457,7 +457,7 @@ static long ktdp_fault_window(struct kvm_exported_tdp *tdp, u64 gfn,
 		ret = ktdp_fault_run(&f);
 	if (ret < 0)
 		atomic64_inc(&tdp->stat.faults_failed);
-	trace_kvm_tdp_fault(&tdp->table, gfn, write, ret);
+	trace_kvm_tdp_fault(tdp, gfn, write, ret);
 	return ret;
 }
 

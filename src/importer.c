@@ -170,7 +170,7 @@ void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
 	int idx;
 
 	lockdep_assert_not_held(&tdp->table.all);
-	trace_kvm_tdp_invalidate(&tdp->table, start, size);
+	trace_kvm_tdp_invalidate(tdp, start, size);
 	idx = srcu_read_lock(&tdp->importers_srcu);
 	list_for_each_entry_srcu(importer, &tdp->importers, node,
 				 srcu_read_lock_held(&tdp->importers_srcu)) {

@@ -20,10 +20,26 @@ void ktdp_slot_flushed(struct kvm *kvm, const struct kvm_memory_slot *slot)
 	rcu_read_lock();
 	tdp = ktdp_registry_find(kvm, slot->as_id);
 	if (tdp) {
+		trace_kvm_tdp_slot(tdp, slot, KVM_MR_DELETE);
 		atomic64_inc(&tdp->stat.slot_zaps);
 		ktdp_revoke(tdp, slot->base_gfn,
 			    slot->base_gfn + slot->npages, false);
 	}
+	rcu_read_unlock();
+}
+
+/* KVM has no @new of a slot that it has deleted. */
+static void trace_committed(struct kvm *kvm, const struct kvm_memory_slot *new,
+			    enum kvm_mr_change change)
+{
+	struct kvm_exported_tdp *tdp;
+
+	if (!trace_kvm_tdp_slot_enabled() || change == KVM_MR_DELETE)
+		return;
+	rcu_read_lock();
+	tdp = ktdp_registry_find(kvm, new->as_id);
+	if (tdp)
+		trace_kvm_tdp_slot(tdp, new, change);
 	rcu_read_unlock();
 }
 
@@ -46,6 +62,7 @@ static void write_protect(struct kvm *kvm, u32 as_id, u64 start, u64 end)
 void ktdp_slot_committed(struct kvm *kvm, const struct kvm_memory_slot *new,
 			 enum kvm_mr_change change)
 {
+	trace_committed(kvm, new, change);
 	if (change == KVM_MR_FLAGS_ONLY && (new->flags & KVM_MEM_LOG_DIRTY_PAGES))
 		write_protect(kvm, new->as_id, new->base_gfn,
 			      new->base_gfn + new->npages);

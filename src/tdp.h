@@ -58,6 +58,7 @@
 /* One (VM, address space); shared by all TDP fds of that pair. */
 struct kvm_exported_tdp {
 	struct kvm *kvm;		/* referenced */
+	u64 id;				/* for tracing and fdinfo; no other has it, ever */
 	u32 as_id;
 	u32 eager_state;		/* KVM_TDP_EAGER_*, constant */
 	unsigned int users;		/* ktdp_registry_lock: TDP fds; fdinfo: none */

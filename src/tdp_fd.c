@@ -251,8 +251,10 @@ static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)
 	struct kvm_tdp_stats st;
 
 	ktdp_export_stats(tdp_fd->priv, &st);
+	seq_printf(m, "kvm_tdp_id:\t%llu\n", tdp_fd->priv->id);
 	seq_printf(m, "kvm_tdp_as_id:\t%u\n", tdp_fd->priv->as_id);
 	seq_printf(m, "kvm_tdp_vm_pid:\t%d\n", tdp_fd->priv->kvm->userspace_pid);
+	seq_printf(m, "kvm_tdp_ram:\t%llu\n", ktdp_slots_size(tdp_fd->priv));
 	seq_printf(m, "kvm_tdp_leaves_4k:\t%llu\n", st.leaves[0]);
 	seq_printf(m, "kvm_tdp_leaves_2m:\t%llu\n", st.leaves[1]);
 	seq_printf(m, "kvm_tdp_leaves_1g:\t%llu\n", st.leaves[2]);

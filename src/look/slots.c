@@ -61,6 +61,24 @@ static int ktdp_slots_batch(struct kvm_exported_tdp *tdp, u64 gfn,
 	return ret;
 }
 
+/* Bytes in all memslots.  Context: process context, may sleep. */
+u64 ktdp_slots_size(struct kvm_exported_tdp *tdp)
+{
+	struct kvm_tdp_slot slots[KTDP_SLOTS_BATCH];
+	u64 end = 0, size = 0;
+	unsigned int nr, i;
+
+	do {
+		nr = ktdp_kvm_read_slots(tdp, end >> PAGE_SHIFT, slots, KTDP_SLOTS_BATCH);
+		for (i = 0; i < nr; i++) {
+			size += slots[i].length;
+			end = slots[i].gpa + slots[i].length;
+		}
+		cond_resched();
+	} while (nr == KTDP_SLOTS_BATCH);
+	return size;
+}
+
 /**
  * ktdp_slots_read() - write memslots to the user until they, or the room, end
  * @tdp: the exported TDP
