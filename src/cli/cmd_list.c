@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "counters.h"
 #include "procs.h"
 #include "text.h"
 
@@ -31,8 +32,8 @@ static void find_holders(const struct procs *procs, pid_t vm_pid, char *text, si
 		if (holder->vm_pid != vm_pid)
 			continue;
 		/* All of one VM share a table. */
-		if (holder->mapped > *mapped)
-			*mapped = holder->mapped;
+		if (counters_mapped(&holder->stats) > *mapped)
+			*mapped = counters_mapped(&holder->stats);
 		if (holder->pid == last)
 			continue;
 		last = holder->pid;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "text.h"
 
 struct stat_opts {
@@ -44,41 +45,6 @@ static const struct argp argp = {
 	children, NULL, NULL
 };
 
-static const struct {
-	const char *name;
-	size_t offset;
-} counters[] = {
-#define COUNTER(name, member) \
-	{ name, offsetof(struct kvm_tdp_stats, member) }
-	COUNTER("leaves_4k", leaves[0]),
-	COUNTER("leaves_2m", leaves[1]),
-	COUNTER("leaves_1g", leaves[2]),
-	COUNTER("table_pages", table_pages),
-	COUNTER("pool_pages", pool_pages),
-	COUNTER("importers", importers),
-	COUNTER("faults", faults),
-	COUNTER("faults_spurious", faults_spurious),
-	COUNTER("faults_failed", faults_failed),
-	COUNTER("retries", retries),
-	COUNTER("entries_set", entries_set),
-	COUNTER("entries_zapped", entries_zapped),
-	COUNTER("replaced", replaced),
-	COUNTER("invalidations", invalidations),
-	COUNTER("invalidations_sent", invalidations_sent),
-	COUNTER("slot_zaps", slot_zaps),
-	COUNTER("seeded", seeded),
-	COUNTER("eager_filled", eager_filled),
-	COUNTER("eager_present", eager_present),
-	COUNTER("eager_busy", eager_busy),
-	COUNTER("eager_contended", eager_contended),
-	COUNTER("eager_no_pool", eager_no_pool),
-	COUNTER("eager_no_room", eager_no_room),
-	COUNTER("eager_no_slot", eager_no_slot),
-	COUNTER("eager_not_ram", eager_not_ram),
-	COUNTER("eager_foreign", eager_foreign),
-#undef COUNTER
-};
-
 static void print_stats(const struct kvm_tdp_stats *stats, bool json)
 {
 	uint64_t mapped = (stats->leaves[0] << 12) + (stats->leaves[1] << 21) +
@@ -87,13 +53,11 @@ static void print_stats(const struct kvm_tdp_stats *stats, bool json)
 	char size[SIZE_TEXT];
 	size_t i;
 
-	for (i = 0; i < sizeof(counters) / sizeof(counters[0]); i++) {
-		value = *(const __u64 *)((const char *)stats +
-					 counters[i].offset);
-		json_add_num(obj, counters[i].name, value);
+	for (i = 0; counter_name(i); i++) {
+		value = counter_get(stats, i);
+		json_add_num(obj, counter_name(i), value);
 		if (!json)
-			printf("%-19s %llu\n", counters[i].name,
-			       (unsigned long long)value);
+			printf("%-19s %llu\n", counter_name(i), (unsigned long long)value);
 	}
 
 	json_add_num(obj, "mapped", mapped);

@@ -74,6 +74,8 @@ unsigned int arg_number(const char *arg, unsigned int min, unsigned int max,
 /* vm.c: VMs of other processes */
 
 void vm_comm(pid_t pid, char *comm, size_t size);
+/* The process of a thread, such as KVM says has made a VM; if it is gone: the same. */
+pid_t vm_process(pid_t thread);
 
 /* The one process of that name that has a VM. Ends the process with a message on failure. */
 pid_t vm_named(const char *name);

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "counters.h"
 #include "kvm-tdp.h"
 
 /* Room for one more at the end of an array of @nr. */
@@ -23,31 +25,26 @@ static void *one_more(void *array, size_t nr, size_t size)
 /* Read a TDP fd's fdinfo.  A descriptor that is gone by now is left out. */
 static void add_holder(struct procs *procs, pid_t pid, const char *fd)
 {
-	static const struct {
-		const char *key;
-		unsigned int shift;
-	} leaves[] = {
-		{ "kvm_tdp_leaves_4k:\t%" SCNu64, 12 },
-		{ "kvm_tdp_leaves_2m:\t%" SCNu64, 21 },
-		{ "kvm_tdp_leaves_1g:\t%" SCNu64, 30 },
-	};
 	struct holder holder = { .pid = pid };
 	char path[64], line[256];
-	uint64_t value;
+	struct timespec now;
+	pid_t thread;
 	FILE *file;
-	size_t i;
 
 	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", pid, fd);
 	file = fopen(path, "re");
 	if (!file)
 		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	holder.read_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "kvm_tdp_vm_pid:\t%d", &holder.vm_pid) == 1)
+		if (counters_parse(&holder.stats, line))
 			continue;
-		for (i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++) {
-			if (sscanf(line, leaves[i].key, &value) == 1)
-				holder.mapped += value << leaves[i].shift;
-		}
+		if (sscanf(line, "kvm_tdp_vm_pid:\t%d", &thread) == 1)
+			holder.vm_pid = vm_process(thread);
+		else if (sscanf(line, "kvm_tdp_id:\t%" SCNu64, &holder.table) != 1 &&
+			 sscanf(line, "kvm_tdp_as_id:\t%u", &holder.as_id) != 1)
+			sscanf(line, "kvm_tdp_ram:\t%" SCNu64, &holder.ram);
 	}
 	fclose(file);
 	procs->holders = one_more(procs->holders, procs->nr_holders, sizeof(holder));

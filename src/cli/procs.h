@@ -9,11 +9,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <linux/kvm_tdp.h>
+
 /* A TDP fd that is open; nothing is created to find it. */
 struct holder {
 	pid_t pid;
 	pid_t vm_pid;		/* of the VM's process; a number of the initial namespace */
-	uint64_t mapped;	/* bytes in the table */
+	uint64_t table;		/* its number; no other has it */
+	unsigned int as_id;
+	uint64_t ram;		/* bytes in the VM's memory slots */
+	uint64_t read_ns;	/* CLOCK_MONOTONIC, when the counters were read */
+	struct kvm_tdp_stats stats;
 };
 
 struct proc {

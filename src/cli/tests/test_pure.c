@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../../lib/run.h"
+#include "../counters.h"
 #include "../ram.h"
 #include "../search.h"
 #include "../text.h"
@@ -284,8 +285,32 @@ static void test_ram(void)
 	ram_free(&ram);
 }
 
+static void test_counters(void)
+{
+	struct kvm_tdp_stats stats = { 0 };
+	size_t i;
+
+	ok(counters_parse(&stats, "kvm_tdp_leaves_4k:\t3\n") &&
+	   counters_parse(&stats, "kvm_tdp_leaves_2m:\t1\n") &&
+	   counters_parse(&stats, "kvm_tdp_faults_failed:\t18446744073709551615\n") &&
+	   counters_parse(&stats, "kvm_tdp_eager_no_pool:\t5\n"), "counters", "are known");
+	ok(!counters_parse(&stats, "kvm_tdp_fault:\t3\n") &&
+	   !counters_parse(&stats, "kvm_tdp_faults_:\t3\n") &&
+	   !counters_parse(&stats, "faults:\t3\n") && !counters_parse(&stats, ""),
+	   "counters", "others are not");
+	ok(!stats.faults && stats.faults_failed == UINT64_MAX && !stats.leaves[2],
+	   "counters", "each in its place");
+	ok(counters_mapped(&stats) == 0x203000, "counters", "mapped");
+	ok(counters_dropped(&stats) == 5, "counters", "dropped");
+	for (i = 0; counter_name(i); i++)
+		;
+	ok(i == (sizeof(stats) - offsetof(struct kvm_tdp_stats, leaves)) / 8, "counters",
+	   "all have a name");
+}
+
 int main(void)
 {
+	test_counters();
 	test_size_parse();
 	test_size_format();
 	test_release_parse();
