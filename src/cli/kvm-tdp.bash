@@ -21,10 +21,11 @@ _kvm_tdp_value() {
 	case $2 in
 	-p | --pid) mapfile -t COMPREPLY < <(compgen -W "$(_kvm_tdp_pids "$1")" -- "$3") ;;
 	--as-id) mapfile -t COMPREPLY < <(compgen -W "0 1" -- "$3") ;;
+	-e | --event) mapfile -t COMPREPLY < <(compgen -W "invalidate fault entry slot" -- "$3") ;;
 	--expect) mapfile -t COMPREPLY < <(compgen -W "same any" -- "$3") ;;
 	-f | --file) mapfile -t COMPREPLY < <(compgen -f -- "$3") ;;
 	--exec) mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
-	--vm | --gpa | --length | -i | --interval | -n | --max | --context) ;;
+	--vm | --gpa | --length | -i | --interval | -n | --max | --count | --context) ;;
 	*) return 1 ;;
 	esac
 }

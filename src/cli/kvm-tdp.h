@@ -27,6 +27,7 @@ int cmd_write(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

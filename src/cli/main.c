@@ -19,6 +19,7 @@ static const struct command {
 	{ "write", cmd_write },
 	{ "find", cmd_find },
 	{ "watch", cmd_watch },
+	{ "events", cmd_events },
 	{ "attach", cmd_attach },
 	{ "verify", cmd_verify },
 	{ "devices", cmd_devices },
@@ -39,6 +40,7 @@ static const char doc[] =
 	"  write      write guest memory\n"
 	"  find       search guest memory for a string\n"
 	"  watch      run a command and see the host take memory away\n"
+	"  events     what happens to tables, as it happens\n"
 	"  attach     run a command that inherits a TDP fd\n"
 	"  verify     check the table against the host\n"
 	"  devices    devices that do DMA by guest physical address\n"

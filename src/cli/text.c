@@ -69,9 +69,9 @@ const char *size_format(uint64_t value, char text[SIZE_TEXT])
 
 const char *level_name(unsigned int level)
 {
-	static const char * const names[] = { "?", "4K", "2M", "1G" };
+	static const char * const names[] = { "?", "4K", "2M", "1G", "512G", "256T" };
 
-	return names[level < 4 ? level : 0];
+	return names[level < 6 ? level : 0];
 }
 
 const char *format_name(unsigned int type)

@@ -6,6 +6,7 @@
 
 #include "../../lib/run.h"
 #include "../counters.h"
+#include "../event.h"
 #include "../ram.h"
 #include "../search.h"
 #include "../text.h"
@@ -308,9 +309,81 @@ static void test_counters(void)
 	   "all have a name");
 }
 
+#define TASK	"  a: b-7 [0] 9-11      [001] d..1.  12.000345: "
+
+static void test_event(void)
+{
+	static const struct {
+		const char *line;
+		const char *want;
+	} good[] = {
+		{
+			"kvm_tdp_invalidate: vm_pid 7 table 3 gpa 405000 size 2000",
+			"     12.000345       8  qemu             invalidate  0x000000405000-0x000000406fff",
+		},
+		{
+			"kvm_tdp_invalidate: vm_pid 7 table 3 gpa 0 size ffffffffffffffff",
+			"     12.000345       8  qemu             invalidate  all",
+		},
+		{
+			"kvm_tdp_fault: vm_pid 7 table 3 gfn 405 write ret 16",
+			"     12.000345       8  qemu             fault       0x000000405000                 write  16 mapped",
+		},
+		{
+			"kvm_tdp_fault: vm_pid 7 table 3 gfn 405 read ret -14",
+			"     12.000345       8  qemu             fault       0x000000405000                 read   no guest RAM there",
+		},
+		{
+			"kvm_tdp_set_entry: vm_pid 7 table 3 gfn 405 level 1 0 -> 80000000003",
+			"     12.000345       8  qemu             entry       0x000000405000-0x000000405fff  4K     set",
+		},
+		{
+			"kvm_tdp_set_entry: vm_pid 7 table 3 gfn 405 level 2 80000000003 -> 0",
+			"     12.000345       8  qemu             entry       0x000000400000-0x0000005fffff  2M     cleared",
+		},
+		{
+			"kvm_tdp_set_entry: vm_pid 7 table 3 gfn 405 level 5 3 -> 7",
+			"     12.000345       8  qemu             entry       0x000000000000-0xffffffffffff  256T   changed",
+		},
+		{
+			"kvm_tdp_slot: vm_pid 7 table 3 slot 2 gfn 100000 pages 30 flags 10003 remove",
+			"     12.000345       8  qemu             slot        0x000100000000-0x00010002ffff  remove  slot 2  ro,log",
+		},
+		{
+			"kvm_tdp_slot: vm_pid 7 table 3 slot 2 gfn 100000 pages 30 flags 0 create",
+			"     12.000345       8  qemu             slot        0x000100000000-0x00010002ffff  create  slot 2  -",
+		},
+	};
+	static const char *const bad[] = {
+		"", "CPU:", TASK, TASK "kvm_tdp_fault: ", TASK "kvm_tdp_other: vm_pid 7 table 3",
+		TASK "kvm_tdp_fault: vm_pid 7 table 3 gfn 405 read",
+		TASK "kvm_tdp_set_entry: vm_pid 7 table 3 gfn 405 level 6 0 -> 1",
+		": kvm_tdp_invalidate: vm_pid 7 table 3 gpa 0 size 1000",
+	};
+	char line[256], text[EVENT_TEXT];
+	struct event event;
+	size_t i;
+
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(line, sizeof(line), TASK "%s", good[i].line);
+		if (event_parse(line, &event) && event.vm_pid == 7 && event.table == 3)
+			event_format(&event, 8, "qemu", text);
+		else
+			snprintf(text, sizeof(text), "not an event");
+		ok_text(text, good[i].want);
+	}
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		ok(!event_parse(bad[i], &event), "is no event", bad[i]);
+	ok(event_parse("CPU:1 [LOST 12 EVENTS]", &event) && event.type == EVENT_LOST &&
+	   event.lost == 12, "events", "lost");
+	ok(event_parse("CPU:1 [LOST EVENTS]", &event) && event.type == EVENT_LOST &&
+	   !event.lost, "events", "lost, nobody knows how many");
+}
+
 int main(void)
 {
 	test_counters();
+	test_event();
 	test_size_parse();
 	test_size_format();
 	test_release_parse();

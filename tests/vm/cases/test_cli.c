@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -509,6 +510,118 @@ static void test_watch(void)
 	end();
 }
 
+#define EVENTS		"/tmp/events"
+#define INSTANCES	"/sys/kernel/tracing/instances"
+
+/* "kvm-tdp events" of this process's VM, when it has begun; it prints to EVENTS. */
+static pid_t events_begin(const char *options)
+{
+	char command[160], path[128];
+	unsigned int ms = 60000;
+	pid_t pid;
+
+	snprintf(command, sizeof(command), "exec kvm-tdp events --pid %d %s >" EVENTS " 2>&1",
+		 getpid(), options);
+	pid = must(fork());
+	if (!pid)
+		cli_exec(0, command);
+	snprintf(path, sizeof(path), INSTANCES "/kvm-tdp-%d/events/kvm_tdp/kvm_tdp_slot/enable",
+		 pid);
+	while (sys_read_long(path) != 1 && sys_step(&ms))
+		;
+	is(sys_read_long(path), 1, "events %s: it has begun", options);
+	return pid;
+}
+
+static bool events_has(const char *text)
+{
+	FILE *file = fopen(EVENTS, "r");
+	size_t n;
+
+	must(file ? 0 : -errno);
+	n = fread(out, 1, sizeof(out) - 1, file);
+	out[n] = 0;
+	fclose(file);
+	return strstr(out, text);
+}
+
+static void events_wait(const char *text)
+{
+	unsigned int ms = 60000;
+
+	while (!events_has(text) && sys_step(&ms))
+		;
+	has(text);
+}
+
+/* No tracing is left behind. */
+static void events_gone(pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), INSTANCES "/kvm-tdp-%d", pid);
+	ok(access(path, F_OK), "its tracing has gone");
+}
+
+static void test_events(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM };
+	char text[160];
+	size_t i;
+	pid_t pid, killed;
+	int tdp;
+
+	begin();
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		pid = events_begin("");
+		must(ktdp_prefault(tdp, RAM_GPA + 0x5000, 0x1000, ACC_W));
+		must(madvise(ram.hva + 0x5000, 0x1000, MADV_DONTNEED));
+		is(ktdp_prefault(tdp, RAM_GPA + RAM_SIZE, 0x1000, ACC_R), -EFAULT,
+		   "a fault for nothing");
+		must(vm_slot(&vm, 3, HIGH_GPA + PAGE_1G, PAGE_4K, ram.hva, KVM_MEM_READONLY));
+		must(vm_slot(&vm, 3, HIGH_GPA + PAGE_1G, 0, ram.hva, 0));
+		events_wait("  0x000140000000-0x000140000fff  remove  slot 3  ro\n");
+		has("  test_cli         invalidate  0x000000405000-0x000000405fff\n");
+		has("  test_cli         fault       0x000000405000                 write  1 mapped\n");
+		has("  test_cli         fault       0x000000a00000                 read   no guest RAM there\n");
+		has("  test_cli         entry       0x000000405000-0x000000405fff  4K     set\n");
+		has("  test_cli         entry       0x000000405000-0x000000405fff  4K     cleared\n");
+		has("  test_cli         slot        0x000140000000-0x000140000fff  create  slot 3  ro\n");
+		must(kill(pid, signals[i]));
+		is(sys_wait_exit(pid, 60000), 0, "a signal ends it");
+		events_gone(pid);
+	}
+
+	pid = events_begin("-e invalidate -n 1 -j -e slot");
+	must(ktdp_prefault(tdp, RAM_GPA + 0x7000, 0x1000, ACC_W));
+	must(madvise(ram.hva + 0x7000, 0x1000, MADV_DONTNEED));
+	is(sys_wait_exit(pid, 60000), 0, "it ends after an event");
+	snprintf(text, sizeof(text), "\"pid\": %d, \"comm\": \"test_cli\", \"table\": ", getpid());
+	ok(events_has(text), "the VM's process");
+	has("\"event\": \"invalidate\", \"gpa\": \"0x407000\", \"length\": 4096 }\n");
+	events_gone(pid);
+
+	/* One that could not tidy up: the next does it. */
+	killed = events_begin("");
+	must(kill(killed, SIGKILL));
+	sys_wait(killed, 60000);
+	pid = events_begin("-n 1");
+	events_gone(killed);
+	must(ktdp_prefault(tdp, RAM_GPA, 0x1000, ACC_W));
+	is(sys_wait_exit(pid, 60000), 0, "it ends after an event");
+	events_gone(pid);
+	is(cli_as(NOBODY, "events"), 1, "events, not root");
+	has("run as root");
+	must(umount("/sys/kernel/tracing"));
+	is(cli_as(0, "events"), 1, "events without tracefs");
+	has("no tracefs: mount -t tracefs ");
+	sys_run("mount -t tracefs none /sys/kernel/tracing");
+	is(cli_as(0, "events --pid 999999"), 1, "events of no process");
+	close(tdp);
+	end();
+}
+
 static void test_attach(void)
 {
 	begin();
@@ -625,6 +738,7 @@ static const struct tap_case cases[] = {
 	{ "read-write", test_read_write },
 	{ "find", test_find },
 	{ "watch", test_watch },
+	{ "events", test_events },
 	{ "attach", test_attach },
 	{ "doctor", test_doctor },
 	{ "doctor-nodes", test_doctor_nodes },
