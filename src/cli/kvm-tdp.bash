@@ -25,7 +25,7 @@ _kvm_tdp_value() {
 	--expect) mapfile -t COMPREPLY < <(compgen -W "same any" -- "$3") ;;
 	-f | --file) mapfile -t COMPREPLY < <(compgen -f -- "$3") ;;
 	--exec) mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
-	--vm | --gpa | --length | -i | --interval | -n | --max | --count | --context) ;;
+	--vm | --gpa | --length | -i | --interval | -n | --max | --count | -d | --delay | --context) ;;
 	*) return 1 ;;
 	esac
 }

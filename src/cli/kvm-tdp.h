@@ -2,6 +2,10 @@
 #ifndef KVM_TDP_CLI_H
 #define KVM_TDP_CLI_H
 
+#if !__has_include("json-c/json.h")
+#error "kvm-tdp needs the headers of json-c: apt install libjson-c-dev"
+#endif
+
 #include <argp.h>
 #include <json-c/json.h>
 #include <stdbool.h>
@@ -28,6 +32,7 @@ int cmd_find(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_events(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct command {
 	{ "find", cmd_find },
 	{ "watch", cmd_watch },
 	{ "events", cmd_events },
+	{ "top", cmd_top },
 	{ "attach", cmd_attach },
 	{ "verify", cmd_verify },
 	{ "devices", cmd_devices },
@@ -41,6 +42,7 @@ static const char doc[] =
 	"  find       search guest memory for a string\n"
 	"  watch      run a command and see the host take memory away\n"
 	"  events     what happens to tables, as it happens\n"
+	"  top        watch the tables of all VMs\n"
 	"  attach     run a command that inherits a TDP fd\n"
 	"  verify     check the table against the host\n"
 	"  devices    devices that do DMA by guest physical address\n"

@@ -67,6 +67,22 @@ const char *size_format(uint64_t value, char text[SIZE_TEXT])
 	return text;
 }
 
+const char *size_round(uint64_t value, char text[SIZE_TEXT])
+{
+	static const char units[] = "KMGTPE";
+	double shown = value;
+	int unit = -1;
+
+	for (; shown >= 1024; unit++)
+		shown /= 1024;
+	if (unit < 0)
+		snprintf(text, SIZE_TEXT, "%" PRIu64, value);
+	else
+		snprintf(text, SIZE_TEXT, shown < 9.95 ? "%.1f%c" : "%.0f%c", shown,
+			 units[unit]);
+	return text;
+}
+
 const char *level_name(unsigned int level)
 {
 	static const char * const names[] = { "?", "4K", "2M", "1G", "512G", "256T" };

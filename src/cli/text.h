@@ -17,6 +17,9 @@ bool size_parse(const char *text, uint64_t *value);
 #define SIZE_TEXT	24
 const char *size_format(uint64_t value, char text[SIZE_TEXT]);
 
+/* As it is read at a glance, in at most five characters: 999, 1.5K, 1023M. */
+const char *size_round(uint64_t value, char text[SIZE_TEXT]);
+
 const char *level_name(unsigned int level);
 
 /* Of kvm_tdp_info.type. */

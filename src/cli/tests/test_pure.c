@@ -10,6 +10,7 @@
 #include "../ram.h"
 #include "../search.h"
 #include "../text.h"
+#include "../top.h"
 
 static int ran, failed;
 
@@ -66,6 +67,19 @@ static void test_size_format(void)
 	ok_text(size_format(2 << 20, text), "2M");
 	ok_text(size_format(1ULL << 57, text), "131072T");
 	ok_text(size_format(UINT64_MAX, text), "18446744073709551615");
+}
+
+static void test_size_round(void)
+{
+	char text[SIZE_TEXT];
+
+	ok_text(size_round(0, text), "0");
+	ok_text(size_round(1023, text), "1023");
+	ok_text(size_round(1024, text), "1.0K");
+	ok_text(size_round(1536 << 10, text), "1.5M");
+	ok_text(size_round(10 << 20, text), "10M");
+	ok_text(size_round(1023ULL << 30, text), "1023G");
+	ok_text(size_round(UINT64_MAX, text), "16E");
 }
 
 static void test_release_parse(void)
@@ -309,6 +323,51 @@ static void test_counters(void)
 	   "all have a name");
 }
 
+static void test_top(void)
+{
+	const struct top_row before[] = {
+		{ .pid = 9, .table = 4, .read_ns = 1000000000, .stats.faults = 10,
+		  .stats.eager_filled = 7000 },
+		{ .pid = 5, .table = 2, .read_ns = 1500000000, .stats.faults = 100 },
+	};
+	struct top_row rows[] = {
+		{ .pid = 5, .comm = "qemu-system-x86_64", .table = 2, .read_ns = 3500000000,
+		  .ram = 3 << 19, .rss = 12345, .stats.faults = 105, .stats.importers = 1,
+		  .stats.invalidations = 300, .stats.leaves = { 10, 2, 0 } },
+		{ .pid = 9, .comm = "vmm", .table = 4, .read_ns = 1500000000,
+		  .stats.faults = 1000, .stats.eager_filled = 9007000,
+		  .stats.eager_busy = 2, .stats.eager_no_slot = 1 },
+		{ .pid = 7, .comm = "none", .rss = 1 << 20 },
+		{ .pid = 5, .comm = "new", .table = 6, .read_ns = 3500000000,
+		  .stats.faults = 1000 },
+	};
+	static const char keys[] = "pfiedm";
+	static const char *const sorted[] = {
+		"2 6 0 4", "4 2 6 0", "2 4 6 0", "4 2 6 0", "4 2 6 0", "2 6 0 4",
+	};
+	char text[TOP_TEXT];
+	size_t i;
+
+	top_rate(rows, 4, before, 2);
+	ok_text(top_head(text), "    PID TABLE  COMMAND         FAULT/S INVAL/S  FILL/S  DROP/S  MAPPED     RAM     RSS IMP       4K      2M    1G");
+	top_format(&rows[0], text);
+	ok_text(text, "      5     2  qemu-system-x86     2.5     150     0.0     0.0    4.0M    1.5M     12K   1       10       2     0");
+	top_format(&rows[1], text);
+	ok_text(text, "      9     4  vmm                1980     0.0   18.0M     6.0       0       0       0   0        0       0     0");
+	top_format(&rows[2], text);
+	ok_text(text, "      7     -  none                  -       -       -       -       -       -    1.0M   -        -       -     -");
+	top_format(&rows[3], text);
+	ok_text(text, "      5     6  new                   -       -       -       -       0       0       0   0        0       0     0");
+
+	for (i = 0; keys[i]; i++) {
+		ok(top_sort(rows, 4, keys[i]), "sorts by", (char []){ keys[i], 0 });
+		snprintf(text, sizeof(text), "%d %d %d %d", (int)rows[0].table,
+			 (int)rows[1].table, (int)rows[2].table, (int)rows[3].table);
+		ok_text(text, sorted[i]);
+	}
+	ok(!top_sort(rows, 4, 'x') && top_sort(NULL, 0, 'p'), "sorts", "no such key, nothing");
+}
+
 #define TASK	"  a: b-7 [0] 9-11      [001] d..1.  12.000345: "
 
 static void test_event(void)
@@ -382,7 +441,9 @@ static void test_event(void)
 
 int main(void)
 {
+	test_size_round();
 	test_counters();
+	test_top();
 	test_event();
 	test_size_parse();
 	test_size_format();

@@ -622,6 +622,109 @@ static void test_events(void)
 	end();
 }
 
+/* The value of the first "@key": behind @text, or -1. */
+static double json_value(const char *text, const char *key)
+{
+	double value = -1;
+	char quoted[64];
+
+	snprintf(quoted, sizeof(quoted), "\"%s\": ", key);
+	text = strstr(text, quoted);
+	if (text)
+		sscanf(text + strlen(quoted), "%lf", &value);
+	return value;
+}
+
+static long fdinfo_id(int tdp)
+{
+	static char text[8192];
+	const char *line;
+
+	sys_fdinfo(tdp, text, sizeof(text));
+	line = strstr(text, "kvm_tdp_id:\t");
+	return line ? atol(line + strlen("kvm_tdp_id:\t")) : -1;
+}
+
+#define MODULE_USERS	"/sys/module/kvm_tdp/refcnt"
+
+/* One fault after another, until the child, which prints to EVENTS, is done. */
+static unsigned int fault_until_done(int tdp, pid_t pid)
+{
+	long users = sys_read_long(MODULE_USERS), most = users;
+	unsigned int faults = 0;
+	int status;
+
+	while (!must(waitpid(pid, &status, WNOHANG))) {
+		must(ktdp_prefault(tdp, RAM_GPA + faults++ % 64 * PAGE_4K, PAGE_4K, ACC_R));
+		if (sys_read_long(MODULE_USERS) > most)
+			most = sys_read_long(MODULE_USERS);
+		usleep(10000);
+	}
+	is(status, 0, "top");
+	is(most, users, "it takes no TDP fd meanwhile");
+	return faults;
+}
+
+static void test_top(void)
+{
+	char text[320];
+	const char *second;
+	unsigned int faults;
+	int tdp, dma;
+	long id;
+	pid_t pid;
+
+	begin();
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	id = fdinfo_id(tdp);
+	close(tdp);
+	is(cli_as(0, "top -b -n 2"), 0, "top");
+	snprintf(text, sizeof(text), "%7d     -  test_cli              -       -       -       -       -       - ",
+		 getpid());
+	has(text);
+	is(cli_as(0, "top -j -n 1"), 0, "top, JSON");
+	has("\"comm\": \"test_cli\", \"vcpus\": 0, \"rss\": ");
+	has("\"table\": null } ] }\n");
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	is(fdinfo_id(tdp), id + 1, "it has exported nothing");
+
+	dma = dma_open_on(tdp);
+	must(ktdp_prefault(tdp, HIGH_GPA, HIGH_SIZE, ACC_W));
+	is(cli_as(0, "top -b -n 2"), 0, "top, with a TDP fd");
+	snprintf(text, sizeof(text), "%7d %5ld  test_cli              -       -       -       -    192K    6.2M ",
+		 getpid(), id + 1);
+	has(text);
+	snprintf(text, sizeof(text), "\n\n    PID TABLE  COMMAND         FAULT/S INVAL/S  FILL/S  DROP/S  MAPPED     RAM     RSS IMP       4K      2M    1G\n%7d %5ld  test_cli            0.0     0.0     0.0     0.0    192K    6.2M ",
+		 getpid(), id + 1);
+	has(text);
+	has("   1       48       0     0\n");
+
+	pid = must(fork());
+	if (!pid)
+		cli_exec(0, "exec kvm-tdp top -b -n 2 -j >" EVENTS);
+	faults = fault_until_done(tdp, pid);
+	snprintf(text, sizeof(text), "\"ram\": %lu,", TOTAL_SIZE);
+	ok(events_has(text), "top -j: the VM's memory");
+	has("\"interval\": null,");
+	has("\"faults_per_s\": null");
+	second = strstr(out, "\n") ? strstr(out, "\n") : out;
+	ok(json_value(second, "interval") >= 0.9, "a second later");
+	ok(json_value(second, "faults_per_s") > 0 &&
+	   json_value(second, "faults_per_s") * json_value(second, "interval") <= 1.5 * faults,
+	   "%.1f faults per second in %.3f s, of %u", json_value(second, "faults_per_s"),
+	   json_value(second, "interval"), faults);
+	ok(json_value(second, "invalidations_per_s") >= 0, "invalidations");
+	ok(json_value(second, "eager_filled_per_s") == 0, "no vCPU has run");
+	close(dma);
+	close(tdp);
+
+	is(cli_as(0, "top -n 1"), 1, "top, no terminal");
+	has("no terminal; --batch and --json go without");
+	end();
+	is(cli_as(0, "top -b -n 1"), 0, "no VM");
+	has_not("test_cli");
+}
+
 static void test_attach(void)
 {
 	begin();
@@ -739,6 +842,7 @@ static const struct tap_case cases[] = {
 	{ "find", test_find },
 	{ "watch", test_watch },
 	{ "events", test_events },
+	{ "top", test_top },
 	{ "attach", test_attach },
 	{ "doctor", test_doctor },
 	{ "doctor-nodes", test_doctor_nodes },
