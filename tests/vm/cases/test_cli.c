@@ -580,14 +580,21 @@ static void test_events(void)
 		is(ktdp_prefault(tdp, RAM_GPA + RAM_SIZE, 0x1000, ACC_R), -EFAULT,
 		   "a fault for nothing");
 		must(vm_slot(&vm, 3, HIGH_GPA + PAGE_1G, PAGE_4K, ram.hva, KVM_MEM_READONLY));
-		must(vm_slot(&vm, 3, HIGH_GPA + PAGE_1G, 0, ram.hva, 0));
-		events_wait("  0x000140000000-0x000140000fff  remove  slot 3  ro\n");
+		must(vm_slot(&vm, 3, HIGH_GPA + PAGE_1G, PAGE_4K, ram.hva,
+			     KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES));
+		must(vm_slot(&vm, 3, HIGH_GPA + PAGE_2M, PAGE_4K, ram.hva,
+			     KVM_MEM_READONLY | KVM_MEM_LOG_DIRTY_PAGES));
+		must(vm_slot(&vm, 3, HIGH_GPA + PAGE_2M, 0, ram.hva, 0));
+		events_wait("  0x000100200000-0x000100200fff  remove  slot 3  ro,log\n");
 		has("  test_cli         invalidate  0x000000405000-0x000000405fff\n");
 		has("  test_cli         fault       0x000000405000                 write  1 mapped\n");
 		has("  test_cli         fault       0x000000a00000                 read   no guest RAM there\n");
 		has("  test_cli         entry       0x000000405000-0x000000405fff  4K     set\n");
 		has("  test_cli         entry       0x000000405000-0x000000405fff  4K     cleared\n");
 		has("  test_cli         slot        0x000140000000-0x000140000fff  create  slot 3  ro\n");
+		has("  slot        0x000140000000-0x000140000fff  flags   slot 3  ro,log\n");
+		has("  slot        0x000140000000-0x000140000fff  remove  slot 3  ro,log\n");
+		has("  slot        0x000100200000-0x000100200fff  move    slot 3  ro,log\n");
 		must(kill(pid, signals[i]));
 		is(sys_wait_exit(pid, 60000), 0, "a signal ends it");
 		events_gone(pid);

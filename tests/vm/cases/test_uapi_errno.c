@@ -419,6 +419,8 @@ static void test_fdinfo(void)
 	is(fdinfo_value(text, "leaves_2m"), stats.leaves[1], "fdinfo: 2M");
 	is(fdinfo_value(text, "leaves_1g"), stats.leaves[2], "fdinfo: 1G");
 	is(fdinfo_value(text, "faults"), stats.faults, "fdinfo: faults");
+	ok(fdinfo_value(text, "id") > 0, "fdinfo: the table's number");
+	is(fdinfo_value(text, "ram"), VM_BOOT_SIZE + RAM_SIZE, "fdinfo: the VM's memory");
 	must(kvm_tdp_get_info(u.tdp, &info));
 	snprintf(hpa, sizeof(hpa), "%llx", info.root_hpa);
 	ok(!strstr(text, hpa), "fdinfo does not show root_hpa");
