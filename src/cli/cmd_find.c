@@ -130,12 +130,6 @@ static bool found(uint64_t gpa, void *data)
 	return ++finder->matches < opts->max;
 }
 
-/* Unreadable pages of a slot are skipped. */
-static bool is_gap(int err)
-{
-	return err == -EFAULT || err == -EHWPOISON;
-}
-
 /* False: enough has been found. */
 static bool find_in(struct finder *finder, struct search *search, uint64_t gpa,
 		    uint64_t length)
@@ -154,7 +148,7 @@ static bool find_in(struct finder *finder, struct search *search, uint64_t gpa,
 			return false;
 		if (!err)
 			continue;
-		if (!is_gap(err))
+		if (!tdp_is_gap(err))
 			die("reading at 0x%llx: %s", (unsigned long long)gpa,
 			    kvm_tdp_fault_strerror(-err));
 		gpa = (gpa | 4095) + 1;

@@ -55,12 +55,6 @@ static const struct argp argp = {
 	vm_range_children, NULL, NULL
 };
 
-/* Pages of a slot that cannot be mapped are skipped. */
-static bool is_gap(int err)
-{
-	return err == -EFAULT || err == -EACCES || err == -EHWPOISON;
-}
-
 static void prefault(int tdp, uint64_t gpa, uint64_t length, unsigned int access,
 		     struct prefaulted *done)
 {
@@ -73,7 +67,7 @@ static void prefault(int tdp, uint64_t gpa, uint64_t length, unsigned int access
 		done->mapped += before - length;
 		if (!err)
 			continue;
-		if (!is_gap(err))
+		if (!tdp_is_gap(err) && err != -EACCES)
 			die("prefault at 0x%llx: %s", (unsigned long long)gpa,
 			    kvm_tdp_fault_strerror(-err));
 		done->skipped += 4096;

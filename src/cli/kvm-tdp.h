@@ -116,6 +116,9 @@ int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access);
 void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
 		  struct ram *ram);
 
+/* Is it only this page of a slot that cannot be had? It is skipped then. */
+bool tdp_is_gap(int err);
+
 /* An engine that has the table. */
 int tdp_open_dma(int tdp);
 void tdp_get_dma_stats(int dma, struct kvm_tdp_dma_stats *stats);

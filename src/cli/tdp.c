@@ -111,6 +111,11 @@ int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access)
 	}
 }
 
+bool tdp_is_gap(int err)
+{
+	return err == -EFAULT || err == -EHWPOISON;
+}
+
 static void die_dma(int err)
 {
 	if (err == ENXIO)
