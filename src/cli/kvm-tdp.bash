@@ -63,7 +63,11 @@ _kvm_tdp() {
 		mapfile -t COMPREPLY < <(compgen -c -- "$word")
 	elif [ -n "$begin" ]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
-	elif ! _kvm_tdp_value "$program" "$before" "$word"; then
+	elif _kvm_tdp_value "$program" "$before" "$word"; then
+		:
+	elif [ "$command" = dump ] && [[ $word != -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_kvm_tdp_options "$program" "$command")" -- "$word")
 	fi
 }

@@ -29,6 +29,7 @@ int cmd_stat(int argc, char **argv);
 int cmd_read(int argc, char **argv);
 int cmd_write(int argc, char **argv);
 int cmd_find(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_events(int argc, char **argv);
@@ -86,6 +87,11 @@ pid_t vm_process(pid_t thread);
 /* The one process of that name that has a VM. Ends the process with a message on failure. */
 pid_t vm_named(const char *name);
 
+/* Is the process stopped by a signal? */
+bool vm_is_stopped(pid_t pid);
+/* Does the VM live in the memory of this process? @tdp: a TDP fd of it. */
+bool vm_is_of(int tdp, pid_t pid);
+
 /* A TDP fd, close-on-exec. Ends the process with a message on failure. */
 int vm_create_tdp_fd(const struct vm_opts *opts);
 
@@ -138,6 +144,15 @@ struct prefaulted prefault_ram(int tdp, const struct range_opts *range,
 
 void __attribute__((format(printf, 1, 2), noreturn)) die(const char *fmt, ...);
 void __attribute__((format(printf, 1, 2))) warn(const char *fmt, ...);
+
+/*
+ * How far it is, on standard error: a line that is drawn over, or on what is no terminal
+ * one now and then. Clear it before stdout, which may be the same terminal, is written
+ * to; messages do.
+ */
+void progress_begin(uint64_t total, bool on);
+void progress_update(uint64_t done);
+void progress_clear(void);
 
 /* Write all, or end with a message. */
 void out_bytes(const void *buf, size_t length);

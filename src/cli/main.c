@@ -18,6 +18,7 @@ static const struct command {
 	{ "read", cmd_read },
 	{ "write", cmd_write },
 	{ "find", cmd_find },
+	{ "dump", cmd_dump },
 	{ "watch", cmd_watch },
 	{ "events", cmd_events },
 	{ "top", cmd_top },
@@ -39,7 +40,8 @@ static const char doc[] =
 	"  stat       counters\n"
 	"  read       read guest memory\n"
 	"  write      write guest memory\n"
-	"  find       search guest memory for a string\n"
+	"  find       search guest memory for a string, bytes or a regular expression\n"
+	"  dump       write guest memory to an ELF core\n"
 	"  watch      run a command and see the host take memory away\n"
 	"  events     what happens to tables, as it happens\n"
 	"  top        watch the tables of all VMs\n"
@@ -48,7 +50,7 @@ static const char doc[] =
 	"  devices    devices that do DMA by guest physical address\n"
 	"  doctor     what keeps this machine from exporting a VM's memory\n"
 	"\n"
-	"'kvm-tdp help COMMAND' tells more. read, write, find and watch go through the DMA engine of the module kvm_tdp_dma.\n"
+	"'kvm-tdp help COMMAND' tells more. read, write, find, dump and watch go through the DMA engine of the module kvm_tdp_dma.\n"
 	"\n"
 	"Exit status: 0 success, 1 failure, 2 wrong usage.";
 

@@ -7,10 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "text.h"
 
 static void __attribute__((format(printf, 1, 0)))
 say(const char *fmt, va_list args)
 {
+	progress_clear();
 	/* Output from before the error comes first. */
 	fflush(stdout);
 	fputs("kvm-tdp: ", stderr);
@@ -35,6 +40,53 @@ void warn(const char *fmt, ...)
 	va_start(args, fmt);
 	say(fmt, args);
 	va_end(args);
+}
+
+/* The line at the end of the terminal, if there is one. */
+static struct {
+	bool on, drawn;
+	uint64_t total;
+	uint64_t start, last;	/* ms */
+} progress;
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1000ULL + time.tv_nsec / 1000000;
+}
+
+void progress_begin(uint64_t total, bool on)
+{
+	progress.on = on;
+	progress.total = total;
+	progress.start = now();
+	progress.last = progress.start;
+}
+
+void progress_update(uint64_t done)
+{
+	const bool terminal = isatty(STDERR_FILENO);
+	char text[PROGRESS_TEXT];
+	uint64_t time;
+
+	if (!progress.on)
+		return;
+	time = now();
+	if (time - progress.last < (terminal ? 200 : 5000))
+		return;
+	progress.last = time;
+	progress_format(done, progress.total, time - progress.start, text);
+	fprintf(stderr, terminal ? "\r%s\033[K" : "%s\n", text);
+	progress.drawn = terminal;
+}
+
+void progress_clear(void)
+{
+	if (progress.drawn)
+		fputs("\r\033[K", stderr);
+	progress.drawn = false;
 }
 
 void out_bytes(const void *buf, size_t length)

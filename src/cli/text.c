@@ -157,3 +157,18 @@ bool release_parse(const char *text, unsigned int *version)
 	*version = KERNEL_VERSION(part[0], part[1], part[2]);
 	return true;
 }
+
+void progress_format(uint64_t done, uint64_t total, uint64_t ms,
+		     char text[PROGRESS_TEXT])
+{
+	char done_text[SIZE_TEXT], total_text[SIZE_TEXT], rate_text[SIZE_TEXT];
+	const uint64_t round = ~0ULL << 20;	/* whole M, or the unit is another each time */
+	uint64_t left = done ? (double)ms / 1000 * (total - done) / done : 0;
+	uint64_t rate = ms ? (double)done * 1000 / ms : 0;
+
+	snprintf(text, PROGRESS_TEXT, "%3u%%  %s of %s  %s/s  %" PRIu64 ":%02u:%02u left",
+		 total ? (unsigned int)(100.0 * done / total) : 100,
+		 size_format(done & round, done_text), size_format(total, total_text),
+		 size_format(rate & round, rate_text), left / 3600,
+		 (unsigned int)(left / 60 % 60), (unsigned int)(left % 60));
+}

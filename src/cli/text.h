@@ -42,4 +42,9 @@ bool release_parse(const char *text, unsigned int *version);
 /* Length of the printable prefix of @buf, tab counted in, at most @length. */
 size_t printable_prefix(const uint8_t *buf, size_t length);
 
+/* " 42%  430M of 1G  215M/s  0:00:02 left"; @done and @total in bytes. */
+#define PROGRESS_TEXT	128
+void progress_format(uint64_t done, uint64_t total, uint64_t ms,
+		     char text[PROGRESS_TEXT]);
+
 #endif /* KVM_TDP_TEXT_H */

@@ -86,6 +86,37 @@ pid_t vm_process(pid_t thread)
 	return pid;
 }
 
+bool vm_is_stopped(pid_t pid)
+{
+	char path[32], line[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "re");
+	while (file && !state && fgets(line, sizeof(line), file))
+		sscanf(line, "State: %c", &state);
+	if (file)
+		fclose(file);
+	return state == 'T';
+}
+
+/* What KVM has is the number of the thread that created the VM. */
+bool vm_is_of(int tdp, pid_t pid)
+{
+	char path[64], line[256];
+	pid_t creator = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", tdp);
+	file = fopen(path, "re");
+	while (file && !creator && fgets(line, sizeof(line), file))
+		sscanf(line, "kvm_tdp_vm_pid: %d", &creator);
+	if (file)
+		fclose(file);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, creator);
+	return creator && !access(path, F_OK);
+}
+
 static void die_process(pid_t pid, int err)
 {
 	if (err == ESRCH)

@@ -1,16 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The parts of kvm-tdp that need no VM. Prints TAP. */
+#define _GNU_SOURCE
+#include <elf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "../../lib/run.h"
+#include "../core.h"
 #include "../counters.h"
 #include "../event.h"
 #include "../ram.h"
 #include "../search.h"
+#include "../sparse.h"
 #include "../text.h"
 #include "../top.h"
+#include "../vmcoreinfo.h"
 
 static int ran, failed;
 
@@ -439,6 +446,229 @@ static void test_event(void)
 	   !event.lost, "events", "lost, nobody knows how many");
 }
 
+static void test_progress(void)
+{
+	char text[PROGRESS_TEXT];
+
+	progress_format(430 << 20, 1 << 30, 2000, text);
+	ok_text(text, " 41%  430M of 1G  215M/s  0:00:02 left");
+	progress_format(0, 1ULL << 40, 0, text);
+	ok_text(text, "  0%  0 of 1T  0/s  0:00:00 left");
+	progress_format(1ULL << 39, 1ULL << 40, 7265000, text);
+	ok_text(text, " 50%  512G of 1T  72M/s  2:01:05 left");
+	progress_format(0, 0, 5, text);
+	ok_text(text, "100%  0 of 0  0/s  0:00:00 left");
+	progress_format(UINT64_MAX, UINT64_MAX, UINT64_MAX, text);
+	ok(strlen(text) < PROGRESS_TEXT - 1, "progress fits", "longest");
+}
+
+/* As Linux makes it: 5 bytes of the text are beyond a multiple of 4. */
+#define INFO_TEXT	"OSRELEASE=6.1.0-56-amd64\nPAGESIZE=4096\n" \
+			"SYMBOL(init_uts_ns)=ffffffff9de1b4c0\n" \
+			"NUMBER(phys_base)=484442112\nKERNELOFFSET=1c000000\n"
+
+static size_t make_note(uint8_t *note, const char *text)
+{
+	const Elf64_Nhdr nhdr = { .n_namesz = 11, .n_descsz = strlen(text) };
+
+	memset(note, 0, VMCOREINFO_ROOM);
+	memcpy(note, &nhdr, sizeof(nhdr));
+	strcpy((char *)note + 12, "VMCOREINFO");
+	memcpy(note + 24, text, strlen(text));
+	return 24 + (strlen(text) + 3) / 4 * 4;
+}
+
+static void test_vmcoreinfo(void)
+{
+	static const struct {
+		const char *text, *what;
+	} bad[] = {
+		{ "", "nothing in it" },
+		{ "OSRELEASE=6.1.0", "a line without an end" },
+		{ "OSRELEASE=6.1.0\nX=\1\n", "what is no text" },
+		{ "PAGESIZE=4096\n", "no release" },
+		{ "XOSRELEASE=6.1\n", "a key with another before it" },
+		{ "OSRELEASE=\n", "an empty release" },
+		{ "OSRELEASE=01234567890123456789012345678901234567890123456789012345678901234\n",
+		  "a release of 65 bytes" },
+	};
+	uint8_t note[VMCOREINFO_ROOM];
+	struct vmcoreinfo info;
+	size_t length, i;
+
+	length = make_note(note, INFO_TEXT);
+	ok(vmcoreinfo_begins(note), "VMCOREINFO", "begins");
+	ok(vmcoreinfo_parse(note, sizeof(note), &info) && info.length == length,
+	   "VMCOREINFO", "found in more than it takes");
+	ok(!strcmp(info.release, "6.1.0-56-amd64"), "VMCOREINFO", "its release");
+	ok(info.has_uts && info.uts == 0x9de1b4c0 - 0x80000000 + 484442112,
+	   "VMCOREINFO", "the GPA of a symbol");
+	ok(vmcoreinfo_parse(note, length, &info), "VMCOREINFO", "found in just that");
+	ok(!vmcoreinfo_parse(note, length - 4, &info), "VMCOREINFO", "cut off");
+	ok(!vmcoreinfo_parse(note, 12, &info), "VMCOREINFO", "a header alone");
+	note[12] = 'X';
+	ok(!vmcoreinfo_begins(note) && !vmcoreinfo_parse(note, length, &info),
+	   "VMCOREINFO", "another name");
+
+	make_note(note, "OSRELEASE=5.10\nSYMBOL(init_uts_ns)=c1234567\n");
+	ok(vmcoreinfo_parse(note, sizeof(note), &info) && !info.has_uts, "VMCOREINFO",
+	   "without phys_base");
+	make_note(note, "OSRELEASE=6.1\nSYMBOL(init_uts_ns)=ffffffff81000000\n"
+			"NUMBER(phys_base)=-4096\n");
+	ok(vmcoreinfo_parse(note, sizeof(note), &info) && info.uts == 0xfff000, "VMCOREINFO",
+	   "with a negative phys_base");
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		make_note(note, bad[i].text);
+		ok(!vmcoreinfo_parse(note, sizeof(note), &info), "no VMCOREINFO", bad[i].what);
+	}
+}
+
+#define LARGE_GPA	0x100000000ULL
+
+static const struct kvm_tdp_slot core_slots[] = {
+	{ .gpa = 0x0, .length = 0xa0000 },
+	{ .gpa = 0xc0000, .length = 0x40000 },
+	{ .gpa = LARGE_GPA, .length = 0x3000 },
+};
+
+static void test_core(void)
+{
+	uint8_t note[VMCOREINFO_ROOM];
+	size_t length = make_note(note, INFO_TEXT), i, head_length;
+	const Elf64_Ehdr *ehdr;
+	const Elf64_Phdr *phdr;
+	struct ram ram;
+	bool good;
+
+	ram_of(&ram, core_slots, 3, 0, -1ULL);
+	head_length = core_head_length(&ram);
+	ok(head_length % 4096 == 0 && head_length >= sizeof(*ehdr) + 4 * sizeof(*phdr) +
+	   VMCOREINFO_ROOM, "core", "room for the longest note");
+
+	ehdr = core_head(&ram, note, length);
+	phdr = (const void *)(ehdr + 1);
+	ok(ehdr->e_phnum == 4 && phdr[0].p_type == PT_NOTE, "core", "the note is first");
+	ok(phdr[0].p_filesz == length && phdr[0].p_offset + length <= head_length &&
+	   !memcmp((const char *)ehdr + phdr[0].p_offset, note, length), "core",
+	   "it is where it should be");
+	for (good = true, i = 0; i < 3; i++)
+		good &= phdr[i + 1].p_type == PT_LOAD &&
+			phdr[i + 1].p_paddr == core_slots[i].gpa &&
+			phdr[i + 1].p_filesz == core_slots[i].length;
+	ok(good, "core", "a segment for each piece of RAM");
+	ok(phdr[1].p_offset == head_length && phdr[2].p_offset == head_length + 0xa0000 &&
+	   phdr[3].p_offset == head_length + 0xe0000, "core", "one after another");
+	free((void *)ehdr);
+
+	ehdr = core_head(&ram, NULL, 0);
+	phdr = (const void *)(ehdr + 1);
+	ok(ehdr->e_phnum == 3 && phdr[0].p_type == PT_LOAD && phdr[0].p_offset == head_length,
+	   "core", "without a note the RAM is in the same place");
+	free((void *)ehdr);
+	ram_free(&ram);
+}
+
+/* What others make of it. */
+static void test_readelf(void)
+{
+	static const char * const want[] = {
+		"CORE (Core file)", "Advanced Micro Devices X86-64", " 0x0a0000 0x0a0000 RWE",
+		" 0x0000000100000000 ", "VMCOREINFO",
+	};
+	char name[] = "/tmp/kvm-tdp-core.XXXXXX", command[64], out[8192];
+	uint8_t note[VMCOREINFO_ROOM];
+	size_t length = make_note(note, INFO_TEXT), i, n;
+	struct ram ram;
+	void *head;
+	FILE *file;
+	int fd;
+
+	if (system("readelf --version >/dev/null 2>&1")) {
+		ok(true, "readelf", "# SKIP there is none");
+		return;
+	}
+	ram_of(&ram, core_slots, 3, 0, -1ULL);
+	head = core_head(&ram, note, length);
+	fd = mkstemp(name);
+	if (!head || fd < 0 ||
+	    write(fd, head, core_head_length(&ram)) != (ssize_t)core_head_length(&ram) ||
+	    ftruncate(fd, core_head_length(&ram) + ram.length))
+		abort();
+	close(fd);
+	snprintf(command, sizeof(command), "readelf -hlnW %s 2>&1", name);
+	file = popen(command, "r");
+	n = file ? fread(out, 1, sizeof(out) - 1, file) : 0;
+	out[n] = 0;
+	ok(file && !pclose(file) && !strstr(out, "arning") && !strstr(out, "rror"), "readelf",
+	   "does not complain");
+	for (i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		ok(strstr(out, want[i]), "readelf says", want[i]);
+	unlink(name);
+	free(head);
+	ram_free(&ram);
+}
+
+static void test_mapping(void)
+{
+	struct mapping mapping = { 0 };
+
+	ok(mapping_parse("7f0000000000-7f0000400000 rw-s 00200000 00:01 17    /memfd:ram (deleted)\n",
+			 &mapping) && mapping.shared && mapping.start == 0x7f0000000000 &&
+	   mapping.end == 0x7f0000400000 && mapping.offset == 0x200000, "mapping", "a memfd");
+	ok(!mapping_parse("FilePmdMapped:         0 kB\n", &mapping) &&
+	   !mapping_parse("VmFlags: rd wr sh mr mw me ms sd ", &mapping) && mapping.shared,
+	   "mapping", "more of it");
+	ok(!mapping_parse("VmFlags: rd wr sh um ", &mapping) && !mapping.shared, "mapping",
+	   "a userfaultfd has it");
+	ok(mapping_parse("7f0000000000-7f0000400000 rw-p 00000000 00:01 17    /memfd:ram\n",
+			 &mapping) && !mapping.shared, "mapping", "private");
+	ok(mapping_parse("ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n",
+			 &mapping) && mapping.end == 0xffffffffff601000, "mapping", "no file");
+}
+
+static bool sparse_is(struct sparse *sparse, uint64_t gpa, bool hole, uint64_t length)
+{
+	uint64_t got = 0x10000;
+
+	return sparse_at(sparse, gpa, &got) == hole && got == length;
+}
+
+/* This process is the VMM: a slot with a shared and then a private mapping behind it. */
+static void test_sparse(void)
+{
+	int fd = memfd_create("ram", 0);
+	struct kvm_tdp_slot slot = { .gpa = 0x100000, .length = 0xc000 };
+	struct sparse sparse;
+	char *hva;
+
+	hva = mmap(NULL, 0xc000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (fd < 0 || ftruncate(fd, 0x10000) || hva == MAP_FAILED ||
+	    mmap(hva, 0x8000, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0x2000) != hva)
+		abort();
+	slot.hva = (uintptr_t)hva;
+	hva[0x3000] = 1;
+
+	if (!sparse_init(&sparse, getpid()) || !sparse_add(&sparse, &slot))
+		abort();
+	ok(sparse_is(&sparse, 0xff000, false, 0x10000), "sparse", "no slot");
+	if (geteuid()) {
+		ok(true, "sparse", "# SKIP takes root");
+	} else {
+		ok(sparse_is(&sparse, 0x100000, true, 0x3000), "sparse", "a hole");
+		ok(sparse_is(&sparse, 0x103000, false, 0x1000), "sparse", "data");
+		ok(sparse_is(&sparse, 0x105000, true, 0x3000), "sparse", "to the mapping's end");
+	}
+	ok(sparse_is(&sparse, 0x108000, false, 0x4000), "sparse", "private memory");
+	sparse_free(&sparse);
+
+	if (!sparse_init(&sparse, 0) || !sparse_add(&sparse, &slot))
+		abort();
+	ok(sparse_is(&sparse, 0x100000, false, 0xc000), "sparse", "of no process");
+	sparse_free(&sparse);
+	munmap(hva, 0xc000);
+	close(fd);
+}
+
 int main(void)
 {
 	test_size_round();
@@ -453,6 +683,12 @@ int main(void)
 	test_printable();
 	test_search();
 	test_ram();
+	test_progress();
+	test_vmcoreinfo();
+	test_core();
+	test_readelf();
+	test_mapping();
+	test_sparse();
 
 	printf("1..%d\n", ran);
 	return failed != 0;

@@ -6,9 +6,12 @@
  */
 #include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "corefile.h"
 #include "kmod.h"
 #include "ktdp.h"
 #include "mem.h"
@@ -214,6 +217,44 @@ static void check_reads(const struct tally *tally)
 	close(dma);
 }
 
+/* In pages; the host's page of zeroes is not counted. */
+static long resident(pid_t pid)
+{
+	char path[32];
+	long pages = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%*d %ld", &pages) != 1)
+		bail("%s cannot be read", path);
+	fclose(file);
+	return pages;
+}
+
+/* No vCPU runs, so a dump has to be what QEMU has, and Linux's own note comes with it. */
+static void check_dump(void)
+{
+	const Elf64_Nhdr *note;
+	struct corefile core;
+	char command[128];
+	long before = resident(boot.qemu.pid);
+
+	snprintf(command, sizeof(command), "kvm-tdp dump --pid %d /tmp/core 2>&1 | sed 's/^/# /'",
+		 boot.qemu.pid);
+	sys_run(command);
+	ok(resident(boot.qemu.pid) < before + 256,
+	   "a dump allocates nothing that QEMU has not touched");
+	corefile_open(&core, "/tmp/core");
+	is(corefile_differs(&core, boot.tdp, boot.qemu.pid), 0, "a dump is what QEMU has");
+	note = corefile_note(&core);
+	ok(note && !strcmp((const char *)(note + 1), "VMCOREINFO") &&
+	   !strncmp((const char *)(note + 1) + 12, "OSRELEASE=", 10),
+	   "the dump begins with VMCOREINFO");
+	corefile_close(&core);
+	unlink("/tmp/core");
+}
+
 static void create(void)
 {
 	uint64_t start = sys_now();
@@ -263,6 +304,7 @@ static void boot_with(bool thp, unsigned int vcpus)
 	stats = ktdp_stats(boot.tdp);
 	tally = check_tally(thp, dropped(&stats));
 	check_reads(&tally);
+	check_dump();
 	end();
 }
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "corefile.h"
 #include "ktdp.h"
 #include "sys.h"
 #include "tap.h"
@@ -465,6 +466,153 @@ static void test_find(void)
 	end();
 }
 
+#define DUMPS		"/tmp/dumps"
+#define CORE		DUMPS "/core"
+
+static uint64_t allocated(const struct mem *mem)
+{
+	struct stat st;
+
+	must(fstat(mem->fd, &st));
+	return st.st_blocks * 512;
+}
+
+static void dump_begin(void)
+{
+	begin();
+	memset(ram.hva + PAGE_2M, 'r', PAGE_4K);
+	memset(ram.hva + RAM_SIZE - PAGE_4K, 'e', PAGE_4K);
+	memset(high.hva, 'h', HIGH_SIZE);
+	sys_run("mkdir " DUMPS " && mount -t tmpfs dumps " DUMPS);
+}
+
+static void dump_end(void)
+{
+	sys_run("umount " DUMPS " && rmdir " DUMPS);
+	end();
+}
+
+static void dump_has_left(const char *names)
+{
+	is(cli_as(0, "list >/dev/null; cd " DUMPS "; ls | xargs"), 0, "ls");
+	is_printed(names);
+}
+
+/* Of one slot a part may not be touched, of another most was never allocated. */
+static void test_dump(void)
+{
+	struct corefile core;
+	uint64_t before;
+	int tdp;
+
+	dump_begin();
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	must(mprotect(high.hva + 0x4000, 0x3000, PROT_NONE));
+	before = allocated(&ram);
+	is(cli("dump " CORE), 0, "dump");
+	has(" of guest memory in 3 segments, ");
+	has("\n12K could not be read: ");
+	has("\nno VMCOREINFO found\n");
+	has(" was not stopped: ");
+	is(allocated(&ram), before, "it has allocated nothing");
+	is(cli_as(0, "list >/dev/null; stat -c %a " CORE), 0, "its mode");
+	is_printed("600\n");
+
+	corefile_open(&core, CORE);
+	ok(core.size > TOTAL_SIZE && core.blocks < PAGE_2M, "what is zero takes no room");
+	ok(!corefile_note(&core), "there is no note");
+	is(memcmp(corefile_page(&core, HIGH_GPA + 0x4000), corefile_page(&core, RAM_GPA), 0x3000),
+	   0, "what cannot be read is zero");
+	must(mprotect(high.hva, HIGH_SIZE, PROT_READ | PROT_WRITE));
+	memset(high.hva + 0x4000, 0, 0x3000);
+	is(corefile_differs(&core, tdp, getpid()), 0, "all else is as the VMM has it");
+	corefile_close(&core);
+
+	is(cli("dump - >" CORE "2 && cmp " CORE " " CORE "2"), 0, "dump to standard output");
+	has("no VMCOREINFO found\n");
+	memset(ram.hva, 'x', 1);
+	is(cli("dump " CORE " --force -j --gpa 0x%lx --length 8K", RAM_GPA), 0,
+	   "dump of a range over another, JSON");
+	is_printed("{ \"file\": \"" CORE "\", \"length\": 8192, \"segments\": 1, \"written\": 4096, \"unreadable\": 0, \"not_mapped\": 0, \"vmcoreinfo\": null, \"stopped\": false }\n");
+	corefile_open(&core, CORE);
+	is(core.nr_phdrs, 1, "one segment");
+	is(core.phdrs[0].p_paddr, RAM_GPA, "its address");
+	is(core.phdrs[0].p_filesz, 0x2000, "its size");
+	is(memcmp(corefile_page(&core, RAM_GPA), ram.hva, 0x2000), 0, "its content");
+	corefile_close(&core);
+
+	is(cli("info >/dev/null; kill -STOP %d; kvm-tdp dump -p %d " CORE "3; kill -CONT %d",
+	       getpid(), getpid(), getpid()), 0, "dump of a process that is stopped");
+	has(" was stopped: no vCPU ran meanwhile\n");
+	is(cli("dump " CORE "4 -q"), 0, "dump, quiet");
+	is_printed("");
+	is(cli("dump " CORE "5 --progress --gpa 0x%lx --length 64K", HIGH_GPA), 0, "dump, with progress");
+	has("64K of guest memory in 1 segment, ");
+	dump_has_left("core core2 core3 core4 core5\n");
+	close(tdp);
+	dump_end();
+}
+
+static void test_dump_errors(void)
+{
+	dump_begin();
+	is(cli("dump"), 2, "no file");
+	is(cli("dump " CORE " --gpa 1"), 2, "not a page");
+	is(cli("dump - -j >/dev/null"), 2, "two outputs in one");
+	is(cli("dump " CORE " --gpa 0x%lx --length 4K", RAM_GPA + RAM_SIZE), 1, "a hole");
+	has("the guest has no RAM there\n");
+	is(cli("dump " CORE "/core"), 1, "no directory");
+	dump_has_left("\n");
+
+	sys_run("echo precious >" CORE);
+	is(cli("dump " CORE), 1, "there is a file");
+	has("is there already; --force overwrites it\n");
+	is(cli("dump --force /dev/null"), 1, "there is a device");
+	has("/dev/null: is there, and no regular file\n");
+	is(cli("dump --force --zstd " CORE), 1, "no zstd");
+	has("there is no program zstd");
+	must(mprotect(high.hva, HIGH_SIZE, PROT_NONE));
+	is(cli("dump --force --gpa 4G " CORE), 1, "nothing can be read");
+	has("none of the memory could be read\n");
+	must(mprotect(high.hva, HIGH_SIZE, PROT_READ | PROT_WRITE));
+	sys_run("mount -o remount,size=64k " DUMPS);
+	is(cli("dump --force " CORE), 1, "no room");
+	has("No space left on device\n");
+	dump_has_left("core\n");
+	is(cli_as(0, "list >/dev/null; cat " CORE), 0, "the file that was there");
+	is_printed("precious\n");
+	dump_end();
+}
+
+/* Scripts in its place. */
+static void test_dump_zstd(void)
+{
+	static const char path[] = "/tmp/zstd:/bin:/sbin";
+	char *before = strdup(getenv("PATH"));
+
+	dump_begin();
+	sys_run("mkdir /tmp/zstd && echo '#!/bin/sh' >/tmp/zstd/zstd && chmod +x /tmp/zstd/zstd");
+	must(setenv("PATH", path, 1));
+	is(cli("dump " CORE), 0, "dump");
+	sys_run("echo 'echo $* && exec cat' >>/tmp/zstd/zstd");
+	is(cli("dump " CORE ".zst --zstd"), 0, "dump, with zstd");
+	is(cli("info >/dev/null; { echo -q -c; cat " CORE "; } | cmp " CORE ".zst"), 0,
+	   "it gets all of it");
+	sys_run("printf '#!/bin/sh\ncat >/dev/null; exit 3' >/tmp/zstd/zstd");
+	is(cli("dump " CORE "2 --zstd"), 1, "zstd fails");
+	has("zstd has failed\n");
+	sys_run("printf '#!/bin/sh\nexit 0' >/tmp/zstd/zstd");
+	is(cli("dump " CORE "2 --zstd"), 1, "zstd ends early");
+	has("zstd: Broken pipe\n");
+	sys_run("printf '#!/bin/sh\nkill -INT $PPID; sleep 1' >/tmp/zstd/zstd");
+	ok(cli("dump " CORE "2 --zstd") != 0, "it is interrupted");
+	dump_has_left("core core.zst\n");
+	sys_run("rm -r /tmp/zstd");
+	must(setenv("PATH", before, 1));
+	free(before);
+	dump_end();
+}
+
 /* The VMM gives memory back when it is told to. */
 static void take_memory(int sig)
 {
@@ -847,6 +995,9 @@ static const struct tap_case cases[] = {
 	{ "prefault", test_prefault },
 	{ "read-write", test_read_write },
 	{ "find", test_find },
+	{ "dump", test_dump },
+	{ "dump-errors", test_dump_errors },
+	{ "dump-zstd", test_dump_zstd },
 	{ "watch", test_watch },
 	{ "events", test_events },
 	{ "top", test_top },

@@ -1,0 +1,546 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
+#include "kvm-tdp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core.h"
+#include "sparse.h"
+#include "text.h"
+#include "vmcoreinfo.h"
+
+#define PIECE		(1UL << 20)
+#define BUSY_TRIES	50
+
+enum { KEY_FORCE = 0x200, KEY_PROGRESS, KEY_ZSTD };
+
+struct dump_opts {
+	struct vm_opts vm;
+	struct range_opts range;
+	const char *file;	/* NULL: standard output */
+	bool force;
+	bool progress;
+	bool quiet;
+	bool zstd;
+};
+
+struct dump {
+	const struct dump_opts *opts;
+	int dma;
+	struct sparse sparse;
+	bool own;		/* the VM is in the memory of the process */
+	struct ram ram;
+	uint8_t *buf;		/* of PIECE bytes */
+
+	/* output */
+	int file;
+	int fd;			/* file, or a pipe to zstd, which writes to it */
+	pid_t zstd;
+	bool stream;		/* fd takes bytes in order, and zeroes for holes */
+	uint64_t at;		/* of a stream */
+
+	/* findings */
+	struct vmcoreinfo info;
+	uint8_t note[VMCOREINFO_ROOM];
+	bool has_note;
+	bool stopped;
+	uint64_t done;
+	uint64_t written;
+	uint64_t unreadable;
+	struct ram not_mapped;	/* slots that are left out */
+};
+
+static const struct argp_option options[] = {
+	{ "force", KEY_FORCE, NULL, 0, "Overwrite FILE if there is one", -1 },
+	{ "progress", KEY_PROGRESS, NULL, 0,
+	  "Tell how far it is, also if standard error is no terminal", 0 },
+	{ "quiet", 'q', NULL, 0, "Print errors only", 0 },
+	{ "zstd", KEY_ZSTD, NULL, 0, "Compress it with zstd(1)", 0 },
+	{ 0 }
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct dump_opts *opts = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		*opts = (struct dump_opts){ 0 };
+		state->child_inputs[0] = &opts->vm;
+		state->child_inputs[1] = &opts->range;
+		return 0;
+	case KEY_FORCE:
+		opts->force = true;
+		return 0;
+	case KEY_PROGRESS:
+		opts->progress = true;
+		return 0;
+	case 'q':
+		opts->quiet = true;
+		return 0;
+	case KEY_ZSTD:
+		opts->zstd = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (opts->file)
+			argp_error(state, "one FILE only");
+		if (!*arg)
+			argp_error(state, "FILE: must have a name");
+		opts->file = arg;
+		return 0;
+	case ARGP_KEY_END:
+		if (!opts->file)
+			argp_error(state, "FILE is required; '-' is standard output");
+		range_need_pages(&opts->range, state);
+		if (opts->quiet && (opts->progress || opts->vm.json))
+			argp_error(state, "--quiet and --progress or --json exclude each other");
+		if (strcmp(opts->file, "-"))
+			return 0;
+		opts->file = NULL;
+		if (opts->vm.json)
+			argp_error(state, "--json: standard output has the dump already");
+		if (isatty(STDOUT_FILENO))
+			argp_error(state, "'-': standard output is a terminal");
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp argp = {
+	options, parse, "FILE",
+	"Write guest memory to FILE, an ELF core of guest physical addresses.\n"
+	"\vBy default all RAM, as 'kvm-tdp slots' has it. The guest is not stopped: to have "
+	"memory of one instant, pause it before. Pages of zeroes, and what cannot be read, "
+	"are holes in FILE. '-' is standard output.",
+	vm_range_children, NULL, NULL
+};
+
+/* All reading of guest memory. The host may be busy with the page for a while. */
+static int read_guest(struct dump *dump, uint64_t gpa, void *buf, size_t length,
+		      size_t *done)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+	int tries, err;
+
+	for (tries = 0; tries < BUSY_TRIES; tries++) {
+		err = kvm_tdp_dma_read(dump->dma, gpa, buf, length, 0, done);
+		if (err != -EAGAIN || *done)
+			return err == -EAGAIN ? 0 : err;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+/*
+ * The file while it is written to, for what ends the process: there is nothing under its
+ * final name before all of it is there.
+ */
+static char *unfinished;
+
+static void remove_unfinished(void)
+{
+	if (unfinished)
+		unlink(unfinished);
+}
+
+static void interrupted(int sig)
+{
+	remove_unfinished();
+	signal(sig, SIG_DFL);
+	raise(sig);
+}
+
+static void check_target(const struct dump_opts *opts)
+{
+	struct stat st;
+
+	if (lstat(opts->file, &st)) {
+		if (errno != ENOENT)
+			die("%s: %s", opts->file, strerror(errno));
+	} else if (!S_ISREG(st.st_mode)) {
+		die("%s: is there, and no regular file", opts->file);
+	} else if (!opts->force) {
+		die("%s: is there already; --force overwrites it", opts->file);
+	}
+}
+
+/* For its owner only: it has all of the guest's secrets. */
+static int create_file(const struct dump_opts *opts)
+{
+	static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction action = { .sa_handler = interrupted }, old;
+	sigset_t mask;
+	size_t i;
+	int fd;
+
+	check_target(opts);
+	if (asprintf(&unfinished, "%s.XXXXXX", opts->file) < 0)
+		die("%s", strerror(ENOMEM));
+
+	sigemptyset(&action.sa_mask);
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&action.sa_mask, signals[i]);
+	/* Not while there is a file that would stay. */
+	sigprocmask(SIG_BLOCK, &action.sa_mask, &mask);
+	fd = mkostemp(unfinished, O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %s", opts->file, strerror(errno));
+	atexit(remove_unfinished);
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		sigaction(signals[i], NULL, &old);
+		/* What nohup(1) has ignored stays so. */
+		if (old.sa_handler == SIG_DFL)
+			sigaction(signals[i], &action, NULL);
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	return fd;
+}
+
+static void start_zstd(struct dump *dump)
+{
+	char *const argv[] = { "zstd", "-q", "-c", NULL };
+	posix_spawn_file_actions_t actions;
+	int pipes[2], err;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		die("%s", strerror(errno));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pipes[0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, dump->file, STDOUT_FILENO);
+	err = posix_spawnp(&dump->zstd, argv[0], &actions, NULL, argv, environ);
+	if (err == ENOENT)
+		die("--zstd: there is no program zstd; install it: apt install zstd");
+	if (err)
+		die("zstd: %s", strerror(err));
+	posix_spawn_file_actions_destroy(&actions);
+	close(pipes[0]);
+	dump->fd = pipes[1];
+	/* That zstd has ended is an error of the next write. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void open_output(struct dump *dump)
+{
+	const struct dump_opts *opts = dump->opts;
+
+	dump->stream = opts->zstd || !opts->file;
+	dump->file = opts->file ? create_file(opts) : STDOUT_FILENO;
+	dump->fd = dump->file;
+	if (opts->zstd)
+		start_zstd(dump);
+}
+
+static void write_at(struct dump *dump, uint64_t offset, const void *buf, size_t length)
+{
+	ssize_t n;
+
+	for (; length; length -= n, offset += n, buf = (const char *)buf + n) {
+		n = dump->stream ? write(dump->fd, buf, length) :
+				   pwrite(dump->fd, buf, length, offset);
+		if (n < 0 && errno != EINTR)
+			die("%s: %s", dump->zstd ? "zstd" :
+			    dump->opts->file ?: "standard output", strerror(errno));
+		n = n < 0 ? 0 : n;
+	}
+}
+
+/* Offsets ascend, but that of what a file begins with. */
+static void put(struct dump *dump, uint64_t offset, const void *buf, size_t length)
+{
+	static const uint8_t zeroes[65536];
+	size_t n;
+
+	for (; dump->stream && dump->at < offset; dump->at += n) {
+		n = offset - dump->at < sizeof(zeroes) ? offset - dump->at : sizeof(zeroes);
+		write_at(dump, dump->at, zeroes, n);
+	}
+	write_at(dump, offset, buf, length);
+	dump->at = offset + length;
+}
+
+static void finish_output(struct dump *dump)
+{
+	const char *file = dump->opts->file;
+	const unsigned int flags = dump->opts->force ? 0 : RENAME_NOREPLACE;
+	int status, ret;
+
+	if (dump->zstd) {
+		close(dump->fd);
+		while (waitpid(dump->zstd, &status, 0) < 0 && errno == EINTR)
+			;
+		if (status)
+			die("zstd has failed");
+	}
+	if (!file)
+		return;
+	/* The last errors of a file system come here. */
+	if (fsync(dump->file) || close(dump->file))
+		die("%s: %s", file, strerror(errno));
+	ret = renameat2(AT_FDCWD, unfinished, AT_FDCWD, file, flags);
+	/* Not all file systems know the flag. */
+	if (ret && errno == EINVAL) {
+		check_target(dump->opts);
+		ret = rename(unfinished, file);
+	}
+	if (ret)
+		die("%s: %s", file, strerror(errno));
+	/* Not freed: a signal may come in between. */
+	unfinished = NULL;
+}
+
+/* Is it the guest's own, and not a copy, or that of a guest in it? */
+static bool is_plausible(struct dump *dump, const struct vmcoreinfo *info)
+{
+	char uts[VMCOREINFO_UTS];
+	size_t done;
+
+	if (!info->has_uts)
+		return true;
+	read_guest(dump, info->uts, uts, sizeof(uts), &done);
+	return memmem(uts, done, info->release, strlen(info->release) + 1);
+}
+
+static void look_for_note(struct dump *dump, uint64_t gpa)
+{
+	struct vmcoreinfo info;
+	size_t done;
+
+	read_guest(dump, gpa, dump->note, sizeof(dump->note), &done);
+	if (!vmcoreinfo_parse(dump->note, done, &info) || !is_plausible(dump, &info))
+		return;
+	dump->info = info;
+	dump->has_note = true;
+}
+
+static bool is_zero(const uint8_t *page)
+{
+	return !page[0] && !memcmp(page, page + 1, CORE_PAGE - 1);
+}
+
+/* What was read from @gpa on, whole pages; @offset: in the file. */
+static void take(struct dump *dump, uint64_t gpa, size_t length, uint64_t offset, bool write)
+{
+	size_t at, begin = 0;
+
+	for (at = 0; at < length; at += CORE_PAGE) {
+		if (!is_zero(dump->buf + at)) {
+			if (!dump->has_note && vmcoreinfo_begins(dump->buf + at))
+				look_for_note(dump, gpa + at);
+			continue;
+		}
+		if (write && begin < at)
+			put(dump, offset + begin, dump->buf + begin, at - begin);
+		dump->written += at - begin;
+		begin = at + CORE_PAGE;
+	}
+	if (begin < length) {
+		if (write)
+			put(dump, offset + begin, dump->buf + begin, length - begin);
+		dump->written += length - begin;
+	}
+}
+
+static void dump_piece(struct dump *dump, const struct ram_piece *piece, uint64_t offset,
+		       bool write)
+{
+	uint64_t at, length;
+	size_t done;
+	int err;
+
+	for (at = 0; at < piece->length; at += length) {
+		if (!write && dump->has_note)
+			return;
+		progress_update(dump->done);
+		length = piece->length - at;
+		if (!sparse_at(&dump->sparse, piece->gpa + at, &length)) {
+			length = length < PIECE ? length : PIECE;
+			err = read_guest(dump, piece->gpa + at, dump->buf, length, &done);
+			take(dump, piece->gpa + at, done, offset + at, write);
+			length = done;
+			if (err && !tdp_is_gap(err))
+				die("reading at 0x%llx: %s",
+				    (unsigned long long)(piece->gpa + at + done),
+				    kvm_tdp_fault_strerror(-err));
+			if (err) {
+				dump->unreadable += CORE_PAGE;
+				length += CORE_PAGE;
+			}
+		}
+		dump->done += length;
+	}
+}
+
+/* All RAM; without @write only to find the note. */
+static void dump_ram(struct dump *dump, bool write)
+{
+	uint64_t offset = core_head_length(&dump->ram);
+	size_t i;
+
+	dump->done = 0;
+	dump->written = 0;
+	dump->unreadable = 0;
+	progress_begin(dump->ram.length,
+		       dump->opts->progress || (!dump->opts->quiet && isatty(STDERR_FILENO)));
+	for (i = 0; i < dump->ram.nr; i++) {
+		dump_piece(dump, &dump->ram.pieces[i], offset, write);
+		offset += dump->ram.pieces[i].length;
+	}
+	progress_clear();
+}
+
+static void put_head(struct dump *dump)
+{
+	void *head = core_head(&dump->ram, dump->note, dump->has_note ? dump->info.length : 0);
+
+	if (!head)
+		die("%s", strerror(ENOMEM));
+	put(dump, 0, head, core_head_length(&dump->ram));
+	free(head);
+}
+
+/* What a stream begins with has to be found first. */
+static void dump_all(struct dump *dump)
+{
+	uint64_t end = core_head_length(&dump->ram) + dump->ram.length;
+
+	if (dump->stream) {
+		dump_ram(dump, false);
+		put_head(dump);
+		dump_ram(dump, true);
+		put(dump, end, NULL, 0);
+	} else {
+		if (ftruncate(dump->fd, end))
+			die("%s: %s", dump->opts->file, strerror(errno));
+		dump_ram(dump, true);
+		put_head(dump);
+	}
+	if (dump->unreadable == dump->ram.length)
+		die("none of the memory could be read");
+}
+
+struct slot_walk {
+	struct dump *dump;
+	uint64_t gpa, end;
+};
+
+static int add_slot(const struct kvm_tdp_slot *slot, void *data)
+{
+	struct slot_walk *walk = data;
+	struct dump *dump = walk->dump;
+	bool mapped;
+
+	if (slot->gpa >= walk->end)
+		return 1;
+	mapped = !(slot->flags & KVM_TDP_SLOT_NOT_MAPPED) &&
+		 slot->backing != KVM_TDP_BACKING_DEVICE;
+	if (!ram_add(mapped ? &dump->ram : &dump->not_mapped, slot, walk->gpa, walk->end) ||
+	    !sparse_add(&dump->sparse, slot))
+		die("%s", strerror(ENOMEM));
+	return 0;
+}
+
+static void read_ram(struct dump *dump, int tdp)
+{
+	const struct range_opts *range = &dump->opts->range;
+	struct slot_walk walk = {
+		.dump = dump,
+		.gpa = range->gpa,
+		.end = range->has_length ? range->gpa + range->length : GPA_END,
+	};
+	pid_t pid = dump->opts->vm.pid;
+
+	dump->own = vm_is_of(tdp, pid);
+	if (!sparse_init(&dump->sparse, dump->own ? pid : 0))
+		die("%s", strerror(ENOMEM));
+	tdp_read_slots(tdp, range->gpa, add_slot, &walk);
+	if (!dump->ram.nr)
+		die("the guest has no RAM there");
+}
+
+static void print_json(const struct dump *dump)
+{
+	struct json_object *obj = json_object_new_object();
+
+	json_add_str(obj, "file", dump->opts->file);
+	json_add_num(obj, "length", dump->ram.length);
+	json_add_num(obj, "segments", dump->ram.nr);
+	json_add_num(obj, "written", dump->written);
+	json_add_num(obj, "unreadable", dump->unreadable);
+	json_add_num(obj, "not_mapped", dump->not_mapped.length);
+	if (dump->has_note)
+		json_add_str(obj, "vmcoreinfo", dump->info.release);
+	else
+		json_object_object_add(obj, "vmcoreinfo", NULL);
+	json_object_object_add(obj, "stopped", json_object_new_boolean(dump->stopped));
+	json_out(obj);
+}
+
+static void print_text(const struct dump *dump)
+{
+	FILE *to = dump->opts->file ? stdout : stderr;
+	char length[SIZE_TEXT], written[SIZE_TEXT], size[SIZE_TEXT];
+
+	fprintf(to, "%s of guest memory in %zu segment%s, %s of it not zero\n",
+		size_format(dump->ram.length, length), dump->ram.nr,
+		dump->ram.nr == 1 ? "" : "s", size_format(dump->written, written));
+	if (dump->unreadable)
+		fprintf(to, "%s could not be read: zeroes in the dump\n",
+			size_format(dump->unreadable, size));
+	if (dump->not_mapped.nr)
+		fprintf(to, "%s left out: guest_memfd, or memory of a device\n",
+			size_format(dump->not_mapped.length, size));
+	if (dump->has_note)
+		fprintf(to, "VMCOREINFO of Linux %s\n", dump->info.release);
+	else
+		fputs("no VMCOREINFO found\n", to);
+	if (dump->stopped)
+		fprintf(to, "process %d was stopped: no vCPU ran meanwhile\n",
+			dump->opts->vm.pid);
+	else
+		fprintf(to, "process %d was not stopped: unless its guest was paused, memory is not of one instant\n",
+			dump->opts->vm.pid);
+}
+
+int cmd_dump(int argc, char **argv)
+{
+	struct dump_opts opts;
+	struct dump dump = { .opts = &opts };
+	int tdp;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &opts);
+
+	tdp = vm_create_tdp_fd(&opts.vm);
+	dump.dma = tdp_open_dma(tdp);
+	read_ram(&dump, tdp);
+	dump.buf = malloc(PIECE);
+	if (!dump.buf)
+		die("%s", strerror(ENOMEM));
+
+	open_output(&dump);
+	dump.stopped = dump.own && vm_is_stopped(opts.vm.pid);
+	dump_all(&dump);
+	dump.stopped &= vm_is_stopped(opts.vm.pid);
+	finish_output(&dump);
+	if (opts.vm.json)
+		print_json(&dump);
+	else if (!opts.quiet)
+		print_text(&dump);
+
+	free(dump.buf);
+	sparse_free(&dump.sparse);
+	ram_free(&dump.ram);
+	ram_free(&dump.not_mapped);
+	close(dump.dma);
+	close(tdp);
+	return 0;
+}
