@@ -463,6 +463,21 @@ static void test_find(void)
 	is_printed("[\n { \"gpa\": \"0x10002ffed\", \"text\": \"needle in the guest\" }\n]\n");
 	is(cli("find 'no such needle'"), 1, "not found");
 	has("not found in ");
+
+	memcpy(ram.hva + (4UL << 20) + 100, "\xde\xad\x00\xefs\033\n", 7);
+	is(cli("find --hex 'de ad ?? ef' --context 5"), 0, "find bytes");
+	is_printed("0x800064\t....s\n");
+	is(cli("find --regex 'needle i[a-z] (the|a) guest.' --context 100"), 0,
+	   "find a regular expression");
+	is_printed("0x7ffff9\tneedle in the guest\tfollows\n");
+	is(cli("find --regex 'n{2}dle|follows$' -n 1 -j --context 1"), 0,
+	   "find one of two, JSON");
+	is_printed("[\n { \"gpa\": \"0x80000d\", \"text\": \"follows\" }\n]\n");
+	is(cli("find --regex '('"), 2, "no regular expression");
+	has("'(': Unmatched ");
+	is(cli("find --hex 'de a'"), 2, "no bytes");
+	has("--hex: 'de a' are no bytes");
+	is(cli("find --hex --regex 00"), 2, "both");
 	end();
 }
 
