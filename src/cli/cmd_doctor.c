@@ -16,7 +16,7 @@ static const struct {
 	{ "lockdown", check_lockdown },
 	{ "module", check_module },
 	{ "signature", check_signature },
-	{ "dma", check_dma },
+	{ "mem", check_mem },
 	{ "hooks", check_hooks },
 	{ KVM_NODE, check_node },
 	{ TDP_NODE, check_node },

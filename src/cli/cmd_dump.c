@@ -36,7 +36,7 @@ struct dump_opts {
 
 struct dump {
 	const struct dump_opts *opts;
-	int dma;
+	int mem;
 	struct sparse sparse;
 	bool own;		/* the VM is in the memory of the process */
 	struct ram ram;
@@ -133,7 +133,7 @@ static int read_guest(struct dump *dump, uint64_t gpa, void *buf, size_t length,
 	int tries, err;
 
 	for (tries = 0; tries < BUSY_TRIES; tries++) {
-		err = kvm_tdp_dma_read(dump->dma, gpa, buf, length, 0, done);
+		err = kvm_tdp_mem_read(dump->mem, gpa, buf, length, done);
 		if (err != -EAGAIN || *done)
 			return err == -EAGAIN ? 0 : err;
 		nanosleep(&pause, NULL);
@@ -520,7 +520,7 @@ int cmd_dump(int argc, char **argv)
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
 	tdp = vm_create_tdp_fd(&opts.vm);
-	dump.dma = tdp_open_dma(tdp);
+	dump.mem = tdp_open_mem(tdp, opts.vm.pid, O_RDONLY);
 	read_ram(&dump, tdp);
 	dump.buf = malloc(PIECE);
 	if (!dump.buf)
@@ -540,7 +540,7 @@ int cmd_dump(int argc, char **argv)
 	sparse_free(&dump.sparse);
 	ram_free(&dump.ram);
 	ram_free(&dump.not_mapped);
-	close(dump.dma);
+	close(dump.mem);
 	close(tdp);
 	return 0;
 }

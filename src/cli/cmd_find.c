@@ -2,6 +2,7 @@
 #include "kvm-tdp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ struct find_opts {
 
 struct finder {
 	const struct find_opts *opts;
-	int dma;
+	int mem;
 	struct search search;
 	struct json_array array;
 	unsigned int matches;
@@ -110,8 +111,8 @@ static size_t read_context(struct finder *finder, uint64_t gpa, const uint8_t *m
 		if (!printable_prefix(buf + i, 1))
 			buf[i] = '.';
 	}
-	kvm_tdp_dma_read(finder->dma, gpa + own, buf + own,
-			 finder->opts->context, 0, &done);
+	kvm_tdp_mem_read(finder->mem, gpa + own, buf + own,
+			 finder->opts->context, &done);
 	return own + printable_prefix(buf + own, done);
 }
 
@@ -166,8 +167,8 @@ static bool find_in(struct finder *finder, uint64_t gpa, uint64_t length)
 	search_skip(search, gpa, found, finder);
 	while (gpa < end) {
 		want = end - gpa < PIECE ? end - gpa : PIECE;
-		err = kvm_tdp_dma_read(finder->dma, gpa, search_space(search),
-				       want, 0, &done);
+		err = kvm_tdp_mem_read(finder->mem, gpa, search_space(search),
+				       want, &done);
 		gpa += done;
 		finder->done += done;
 		progress_update(finder->done);
@@ -254,7 +255,7 @@ int cmd_find(int argc, char **argv)
 	finder.array.json = opts.vm.json;
 	begin_search(&finder);
 	tdp = vm_create_tdp_fd(&opts.vm);
-	finder.dma = tdp_open_dma(tdp);
+	finder.mem = tdp_open_mem(tdp, opts.vm.pid, O_RDONLY);
 	tdp_read_ram(tdp, &opts.range, 0, &ram);
 
 	progress_begin(ram.length, isatty(STDERR_FILENO));
@@ -273,7 +274,7 @@ int cmd_find(int argc, char **argv)
 		    size_format(ram.length, size));
 	end_search(&finder);
 	ram_free(&ram);
-	close(finder.dma);
+	close(finder.mem);
 	close(tdp);
 	return 0;
 }

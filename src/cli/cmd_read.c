@@ -2,6 +2,7 @@
 #include "kvm-tdp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -84,12 +85,12 @@ int cmd_read(int argc, char **argv)
 	struct read_opts opts;
 	uint64_t gpa, left;
 	size_t want, done;
-	int dma, err;
+	int mem, err;
 	void *buf;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
-	dma = tdp_open_dma(vm_create_tdp_fd(&opts.vm));
+	mem = tdp_open_mem(vm_create_tdp_fd(&opts.vm), opts.vm.pid, O_RDONLY);
 	buf = malloc(PIECE);
 	if (!buf)
 		die("%s", strerror(errno));
@@ -97,7 +98,7 @@ int cmd_read(int argc, char **argv)
 	gpa = opts.range.gpa;
 	for (left = opts.range.length; left; left -= done) {
 		want = left < PIECE ? left : PIECE;
-		err = kvm_tdp_dma_read(dma, gpa, buf, want, 0, &done);
+		err = kvm_tdp_mem_read(mem, gpa, buf, want, &done);
 		if (done)
 			print_piece(&opts, gpa, buf, done);
 		gpa += done;
@@ -107,6 +108,6 @@ int cmd_read(int argc, char **argv)
 	}
 
 	free(buf);
-	close(dma);
+	close(mem);
 	return 0;
 }

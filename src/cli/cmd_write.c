@@ -2,6 +2,7 @@
 #include "kvm-tdp.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,11 +70,11 @@ static const struct argp argp = {
 	children, NULL, NULL
 };
 
-static uint64_t write_piece(int dma, uint64_t gpa, const void *buf,
+static uint64_t write_piece(int mem, uint64_t gpa, const void *buf,
 			    size_t length)
 {
 	size_t done;
-	int err = kvm_tdp_dma_write(dma, gpa, buf, length, 0, &done);
+	int err = kvm_tdp_mem_write(mem, gpa, buf, length, &done);
 
 	if (err)
 		die("writing at 0x%llx: %s", (unsigned long long)(gpa + done),
@@ -81,7 +82,7 @@ static uint64_t write_piece(int dma, uint64_t gpa, const void *buf,
 	return done;
 }
 
-static uint64_t write_file(int dma, uint64_t gpa, const char *name)
+static uint64_t write_file(int mem, uint64_t gpa, const char *name)
 {
 	FILE *file = strcmp(name, "-") ? fopen(name, "rb") : stdin;
 	void *buf = malloc(PIECE);
@@ -92,7 +93,7 @@ static uint64_t write_file(int dma, uint64_t gpa, const char *name)
 		die("%s: %s", name, strerror(errno));
 
 	while ((n = fread(buf, 1, PIECE, file)))
-		total += write_piece(dma, gpa + total, buf, n);
+		total += write_piece(mem, gpa + total, buf, n);
 	if (ferror(file))
 		die("%s: %s", name, strerror(errno));
 
@@ -107,17 +108,17 @@ int cmd_write(int argc, char **argv)
 	struct write_opts opts;
 	struct json_object *obj;
 	uint64_t done;
-	int dma;
+	int mem;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
-	dma = tdp_open_dma(vm_create_tdp_fd(&opts.vm));
+	mem = tdp_open_mem(vm_create_tdp_fd(&opts.vm), opts.vm.pid, O_RDWR);
 	if (opts.file)
-		done = write_file(dma, opts.gpa, opts.file);
+		done = write_file(mem, opts.gpa, opts.file);
 	else
-		done = write_piece(dma, opts.gpa, opts.text,
+		done = write_piece(mem, opts.gpa, opts.text,
 				   strlen(opts.text));
-	close(dma);
+	close(mem);
 
 	if (!opts.vm.json) {
 		printf("0x%llx: %llu bytes written\n",

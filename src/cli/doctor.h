@@ -60,7 +60,7 @@ void check_hooks(struct doctor *d);
 void check_lockdown(struct doctor *d);
 void check_module(struct doctor *d);
 void check_signature(struct doctor *d);
-void check_dma(struct doctor *d);
+void check_mem(struct doctor *d);
 
 /* doctor_node.c */
 void check_node(struct doctor *d);

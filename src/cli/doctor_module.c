@@ -120,7 +120,7 @@ void check_module(struct doctor *d)
 		      state);
 	else if (*d->file && module_field(d->file, "srcversion", theirs) &&
 		 strcmp(ours, theirs))
-		found(d, NOTE, "loaded, but another has been installed since\nmodprobe -r kvm_tdp_dma kvm_tdp && modprobe kvm_tdp");
+		found(d, NOTE, "loaded, but another has been installed since\nmodprobe -r kvm_tdp_mem kvm_tdp_dma kvm_tdp && modprobe kvm_tdp");
 	else
 		found(d, GOOD, "kvm_tdp is loaded");
 }
@@ -164,16 +164,16 @@ void check_signature(struct doctor *d)
 }
 
 /* A TDP fd does not need it. */
-void check_dma(struct doctor *d)
+void check_mem(struct doctor *d)
 {
 	char file[PATH_MAX];
 
 	if (!d->loaded)
 		found(d, SKIPPED, "kvm_tdp comes first");
-	else if (machine_module_loaded("kvm_tdp_dma"))
-		found(d, GOOD, "kvm_tdp_dma is loaded, for read, write, find and watch");
-	else if (machine_find_module(d->modules, "kvm_tdp_dma", file))
-		found(d, NOTE, "kvm_tdp_dma is not loaded: no read, write, find or watch\nmodprobe kvm_tdp_dma; dmesg tells if it fails");
+	else if (machine_module_loaded("kvm_tdp_mem"))
+		found(d, GOOD, "kvm_tdp_mem is loaded, for read, write, find and dump");
+	else if (machine_find_module(d->modules, "kvm_tdp_mem", file))
+		found(d, NOTE, "kvm_tdp_mem is not loaded: no read, write, find or dump\nmodprobe kvm_tdp_mem; dmesg tells if it fails");
 	else
-		found(d, NOTE, "kvm_tdp_dma is not built for this kernel: no read, write, find or watch\nbuild it as kvm_tdp was, then: modprobe kvm_tdp_dma");
+		found(d, NOTE, "kvm_tdp_mem is not built for this kernel: no read, write, find or dump\nbuild it as kvm_tdp was, then: modprobe kvm_tdp_mem");
 }

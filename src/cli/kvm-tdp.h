@@ -125,6 +125,8 @@ void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
 /* Is it only this page of a slot that cannot be had? It is skipped then. */
 bool tdp_is_gap(int err);
 
+/* The guest's memory; @flags: O_RDONLY or O_RDWR. */
+int tdp_open_mem(int tdp, pid_t pid, int flags);
 /* An engine that has the table. */
 int tdp_open_dma(int tdp);
 void tdp_get_dma_stats(int dma, struct kvm_tdp_dma_stats *stats);

@@ -50,7 +50,7 @@ static const char doc[] =
 	"  devices    devices that do DMA by guest physical address\n"
 	"  doctor     what keeps this machine from exporting a VM's memory\n"
 	"\n"
-	"'kvm-tdp help COMMAND' tells more. read, write, find, dump and watch go through the DMA engine of the module kvm_tdp_dma.\n"
+	"'kvm-tdp help COMMAND' tells more. read, write, find and dump go through the module kvm_tdp_mem, watch through kvm_tdp_dma.\n"
 	"\n"
 	"Exit status: 0 success, 1 failure, 2 wrong usage.";
 

@@ -113,7 +113,21 @@ int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access)
 
 bool tdp_is_gap(int err)
 {
-	return err == -EFAULT || err == -EHWPOISON;
+	return err == -EFAULT || err == -ENXIO || err == -EHWPOISON;
+}
+
+int tdp_open_mem(int tdp, pid_t pid, int flags)
+{
+	int mem = kvm_tdp_mem_open(tdp, pid, flags);
+
+	if (mem == -ENXIO)
+		die("/dev/kvm_tdp_mem: no such device; load the module: modprobe kvm_tdp_mem");
+	if (mem == -EACCES || mem == -EPERM)
+		die("the memory of process %d: no permission, or it only has the VM's descriptor; run as root",
+		    pid);
+	if (mem < 0)
+		die("the memory of process %d: %s", pid, strerror(-mem));
+	return mem;
 }
 
 static void die_dma(int err)

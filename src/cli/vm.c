@@ -113,8 +113,7 @@ bool vm_is_of(int tdp, pid_t pid)
 		sscanf(line, "kvm_tdp_vm_pid: %d", &creator);
 	if (file)
 		fclose(file);
-	snprintf(path, sizeof(path), "/proc/%d/task/%d", pid, creator);
-	return creator && !access(path, F_OK);
+	return creator && vm_process(creator) == pid;
 }
 
 static void die_process(pid_t pid, int err)

@@ -929,7 +929,7 @@ static void test_doctor(void)
 	has("ok     kvm  ");
 	has("ok     tdp  ");
 	has("ok     module        kvm_tdp is loaded\n");
-	has("ok     dma           kvm_tdp_dma is loaded");
+	has("ok     mem           kvm_tdp_mem is loaded");
 	has("tdp-fd        created: ");
 	has_not("armed");
 	has_not("wrong");
