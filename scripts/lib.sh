@@ -147,7 +147,9 @@ apt_download() (cd "$1" && shift && apt_get download "$@")
 # deb_field PKG FIELD: a field of the version apt would install.
 deb_field() {
 	apt_lists "$1"
-	apt_cache show --no-all-versions "$1" | sed -n "s/^$2: //p;" | head -n 1
+	# While another updates them there is nothing in them.
+	(take_lock apt-lists && apt_cache show --no-all-versions "$1") |
+		sed -n "s/^$2: //p;" | head -n 1
 }
 
 # deb_depends PKG REGEX: the first dependency of PKG whose name matches.

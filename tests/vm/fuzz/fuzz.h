@@ -112,7 +112,8 @@ void window_race_end(struct spot *spot);
 
 /* fuzz_zoo.c: fds of every kind */
 enum file_kind {
-	FILE_CLOSED, FILE_DEV, FILE_TDP, FILE_DMA, FILE_MEM, FILE_PROC_MEM, FILE_VM, FILE_VCPU, FILE_KVM,
+	FILE_CLOSED, FILE_DEV, FILE_TDP, FILE_DMA, FILE_MEM, FILE_PROC_MEM,
+	FILE_VM, FILE_VCPU, FILE_KVM,
 	FILE_PIPE, FILE_EVENTFD, FILE_PROC, NR_FILE_KINDS
 };
 
