@@ -56,13 +56,9 @@ struct boot {
 
 static struct boot boot;
 
-/* Nothing may move while the tables are compared. */
-static void quiet_host(bool thp)
+static void switch_thp(bool on)
 {
-	if (!mem_has_thp())
-		return;
-	if (sys_write(THP "khugepaged/scan_sleep_millisecs", "3600000") ||
-	    sys_write(THP "enabled", thp ? "always" : "never"))
+	if (mem_has_thp() && sys_write(THP "enabled", on ? "always" : "never"))
 		bail("no huge pages to switch on or off");
 }
 
@@ -278,7 +274,7 @@ static void run_until(const char *line)
 
 static void begin(bool thp, unsigned int vcpus)
 {
-	quiet_host(thp);
+	switch_thp(thp);
 	boot.kmod = kmod_open();
 	qemu_start(&boot.qemu, vcpus);
 }

@@ -146,8 +146,6 @@ static void test_large(void)
 		return;
 	begin();
 	mem_thp(&thp, SIZE);
-	/* What is split stays so: khugepaged would hit transfers, too. */
-	mem_no_thp(thp.hva, SIZE);
 	vm_map(&bed.vm, 2, at, &thp);
 	before = info().mapped;
 	is(vfio_begin(&edu, at, SIZE, WRITE, &id), 0, "a transfer of 8M begins");
