@@ -88,7 +88,7 @@ static void batch(void)
 }
 
 /* All of it, which is not in the table at first, a page. */
-static void all(void)
+static void read_all(void)
 {
 	struct iovec local = { buf, PIECE }, remote = { NULL, PIECE };
 	double ours, theirs;
@@ -126,7 +126,7 @@ int main(void)
 	compare(PAGE_4K, "file: pread() of 4K", "process_vm_readv() of 4K");
 	compare(8, "file: pread() of 8 bytes", "process_vm_readv() of 8 bytes");
 	batch();
-	all();
+	read_all();
 	is(sys(pread(fd, buf, PAGE_4K, GPA)), PAGE_4K, "all is as it was");
 	return done();
 }
