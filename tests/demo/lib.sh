@@ -54,6 +54,7 @@ begin() {
 	do_it heart >/dev/null
 	do_it modprobe kvm-amd
 	do_it modprobe kvm_tdp
+	do_it modprobe kvm_tdp_mem
 	do_it modprobe kvm_tdp_dma
 	echo "nested paging: $(cat /sys/module/kvm_amd/parameters/npt)"
 

@@ -195,7 +195,7 @@ int main(void)
 	enum order order;
 	double seed;
 
-	sys_run("rmmod ktdp_test kvm_tdp_dma kvm_tdp");
+	sys_run("rmmod ktdp_test kvm_tdp_dma kvm_tdp_mem kvm_tdp");
 	setup();
 	for (order = IN_ORDER; order <= IN_TURN; order++)
 		absent[order] = fault_cost(order, "a vCPU's fault");
@@ -211,7 +211,7 @@ int main(void)
 	seed = seed_cost();
 	ok(seed <= 110, "seeding a page costs %.1f instructions", seed);
 	report("seeding from KVM's table, a page", seed, "insns");
-	sys_run("modprobe kvm_tdp_dma && modprobe ktdp_test");
+	sys_run("modprobe kvm_tdp_mem && modprobe kvm_tdp_dma && modprobe ktdp_test");
 	teardown();
 	return done();
 }

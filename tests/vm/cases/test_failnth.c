@@ -351,6 +351,7 @@ static void test_module(void)
 {
 	must(sys_delete_module("ktdp_test"));
 	must(sys_delete_module("kvm_tdp_dma"));
+	must(sys_delete_module("kvm_tdp_mem"));
 	must(sys_delete_module("kvm_tdp"));
 	module_open();
 	sys_module("ktdp_nth", "/sys/module/ktdp_nth/parameters/nth");
@@ -361,6 +362,7 @@ static void test_module(void)
 	close(module_fd);
 	must(sys_delete_module("ktdp_nth"));
 	sys_module("kvm_tdp", "/dev/kvm_tdp");
+	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
 	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
 	sys_module("ktdp_test", "/dev/ktdp_test");
 }

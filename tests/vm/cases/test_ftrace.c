@@ -114,8 +114,10 @@ static void test_unknown(void)
 	/* Nothing is broken but the module's trust in its hooks. */
 	is(sys_unload("ktdp_test"), 0, "unload ktdp_test");
 	is(sys_unload("kvm_tdp_dma"), 0, "unload kvm_tdp_dma");
+	is(sys_unload("kvm_tdp_mem"), 0, "unload kvm_tdp_mem");
 	is(sys_unload("kvm_tdp"), 0, "unload kvm_tdp");
 	sys_module("kvm_tdp", "/dev/kvm_tdp");
+	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
 	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
 	sys_module("ktdp_test", "/dev/ktdp_test");
 	kmod = kmod_open();

@@ -484,6 +484,7 @@ static void test_unload(void)
 	   "kvm_tdp stays while an importer needs it");
 	close_dma();
 	is(sys_unload("kvm_tdp_dma"), 0, "kvm_tdp_dma goes without engines");
+	is(sys_unload("kvm_tdp_mem"), 0, "kvm_tdp_mem goes without files");
 	is(sys_delete_module("kvm_tdp"), -EWOULDBLOCK,
 	   "kvm_tdp stays while a TDP fd is open");
 	copy = must(dup(bed.tdp));
@@ -498,6 +499,7 @@ static void test_unload(void)
 	vm_map(&bed.vm, 1, GPA, &mem);
 	is(guest_check(&bed.vm, GPA, SIZE, GEN(3)), 0, "as do its memslots");
 	sys_module("kvm_tdp", "/dev/kvm_tdp");
+	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
 	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
 	end();
 	begin();
