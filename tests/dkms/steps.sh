@@ -115,8 +115,9 @@ make_image() {
 		-f scripts/kernel-log.awk:etc/kernel-log.awk \
 		-f /vm/srcversion:etc/srcversion -f tests/dkms/in-vm:tests/in-vm \
 		-f "/vm/kvm_tdp.ko:$modules/kvm_tdp.ko" \
+		-f "/vm/kvm_tdp_mem.ko:$modules/kvm_tdp_mem.ko" \
 		-f "/vm/kvm_tdp_dma.ko:$modules/kvm_tdp_dma.ko" \
-		-m kvm-amd -m kvm_tdp -m kvm_tdp_dma -m /importer/ktdp_peek.ko \
+		-m kvm-amd -m kvm_tdp -m kvm_tdp_mem -m kvm_tdp_dma -m /importer/ktdp_peek.ko \
 		-b /usr/bin/kvm-tdp -b /vm/tests/test_guest:tests/test_guest -b /vm/heart/heart \
 		-b /vm/tests/test_example:tests/test_example
 }
