@@ -13,6 +13,9 @@
 
 #include "importer.h"
 
+/* Each is told of each invalidation, for which the host waits. */
+#define KTDP_IMPORTERS_MAX	256
+
 struct ktdp_importer {
 	struct list_head node;		/* importers_lock; readers: SRCU */
 	struct kvm_tdp_fd *tdp_fd;	/* registered through */
@@ -55,7 +58,7 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 {
 	struct kvm_exported_tdp *tdp = tdp_fd->priv;
 	struct ktdp_importer *importer;
-	int idx;
+	int idx, ret = 0;
 
 	might_sleep();
 	importer = kzalloc(sizeof(*importer), GFP_KERNEL_ACCOUNT);
@@ -69,12 +72,16 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 	/* Once it is on the list it may be unregistered. */
 	idx = srcu_read_lock(&tdp->importers_srcu);
 	mutex_lock(&tdp->importers_lock);
-	if (ktdp_importer_find(tdp_fd, ops)) {
+	if (ktdp_importer_find(tdp_fd, ops))
+		ret = -EBUSY;
+	else if (atomic64_read(&tdp->stat.importers) >= KTDP_IMPORTERS_MAX)
+		ret = -ENOSPC;
+	if (ret) {
 		mutex_unlock(&tdp->importers_lock);
 		srcu_read_unlock(&tdp->importers_srcu, idx);
 		put_pid(importer->pid);
 		kfree(importer);
-		return -EBUSY;
+		return ret;
 	}
 	list_add_tail_rcu(&importer->node, &tdp->importers);
 	atomic64_inc(&tdp->stat.importers);

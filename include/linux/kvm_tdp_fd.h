@@ -83,7 +83,8 @@ struct kvm_tdp_fault_type {
  * struct kvm_exported_tdp_ops - what can be asked of an exported TDP
  * @register_importer: Start delivery of @ops->invalidate(@importer_data, ...).
  *	Process context, may sleep.  0; -EINVAL @ops or its invalidate is NULL;
- *	-EBUSY this TDP fd has these ops registered already; -ENOMEM.
+ *	-EBUSY this TDP fd has these ops registered already; -ENOMEM;
+ *	-ENOSPC the table has 256 importers, all of which each invalidation tells.
  *	Invalidations that begin after it returned are delivered; the table may
  *	hold entries from before.
  * @unregister_importer: Stop delivery.  Process context, sleeps until running

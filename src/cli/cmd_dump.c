@@ -20,7 +20,6 @@
 #include "vmcoreinfo.h"
 
 #define PIECE		(1UL << 20)
-#define BUSY_TRIES	50
 
 enum { KEY_FORCE = 0x200, KEY_PROGRESS, KEY_ZSTD };
 
@@ -125,22 +124,6 @@ static const struct argp argp = {
 	vm_range_children, NULL, NULL
 };
 
-/* All reading of guest memory. The host may be busy with the page for a while. */
-static int read_guest(struct dump *dump, uint64_t gpa, void *buf, size_t length,
-		      size_t *done)
-{
-	const struct timespec pause = { .tv_nsec = 20000000 };
-	int tries, err;
-
-	for (tries = 0; tries < BUSY_TRIES; tries++) {
-		err = kvm_tdp_mem_read(dump->mem, gpa, buf, length, done);
-		if (err != -EAGAIN || *done)
-			return err == -EAGAIN ? 0 : err;
-		nanosleep(&pause, NULL);
-	}
-	return err;
-}
-
 /*
  * The file while it is written to, for what ends the process: there is nothing under its
  * final name before all of it is there.
@@ -177,7 +160,7 @@ static void check_target(const struct dump_opts *opts)
 /* For its owner only: it has all of the guest's secrets. */
 static int create_file(const struct dump_opts *opts)
 {
-	static const int signals[] = { SIGHUP, SIGINT, SIGTERM };
+	static const int signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
 	struct sigaction action = { .sa_handler = interrupted }, old;
 	sigset_t mask;
 	size_t i;
@@ -203,6 +186,8 @@ static int create_file(const struct dump_opts *opts)
 			sigaction(signals[i], &action, NULL);
 	}
 	sigprocmask(SIG_SETMASK, &mask, NULL);
+	/* Then it is an error of ours. */
+	signal(SIGXFSZ, SIG_IGN);
 	return fd;
 }
 
@@ -306,7 +291,7 @@ static bool is_plausible(struct dump *dump, const struct vmcoreinfo *info)
 
 	if (!info->has_uts)
 		return true;
-	read_guest(dump, info->uts, uts, sizeof(uts), &done);
+	tdp_mem_read(dump->mem, info->uts, uts, sizeof(uts), &done);
 	return memmem(uts, done, info->release, strlen(info->release) + 1);
 }
 
@@ -315,7 +300,7 @@ static void look_for_note(struct dump *dump, uint64_t gpa)
 	struct vmcoreinfo info;
 	size_t done;
 
-	read_guest(dump, gpa, dump->note, sizeof(dump->note), &done);
+	tdp_mem_read(dump->mem, gpa, dump->note, sizeof(dump->note), &done);
 	if (!vmcoreinfo_parse(dump->note, done, &info) || !is_plausible(dump, &info))
 		return;
 	dump->info = info;
@@ -334,7 +319,8 @@ static void take(struct dump *dump, uint64_t gpa, size_t length, uint64_t offset
 
 	for (at = 0; at < length; at += CORE_PAGE) {
 		if (!is_zero(dump->buf + at)) {
-			if (!dump->has_note && vmcoreinfo_begins(dump->buf + at))
+			if (!dump->has_note && !(write && dump->stream) &&
+			    vmcoreinfo_begins(dump->buf + at))
 				look_for_note(dump, gpa + at);
 			continue;
 		}
@@ -364,17 +350,18 @@ static void dump_piece(struct dump *dump, const struct ram_piece *piece, uint64_
 		length = piece->length - at;
 		if (!sparse_at(&dump->sparse, piece->gpa + at, &length)) {
 			length = length < PIECE ? length : PIECE;
-			err = read_guest(dump, piece->gpa + at, dump->buf, length, &done);
-			take(dump, piece->gpa + at, done, offset + at, write);
-			length = done;
+			err = tdp_mem_read(dump->mem, piece->gpa + at, dump->buf, length, &done);
 			if (err && !tdp_is_gap(err))
 				die("reading at 0x%llx: %s",
 				    (unsigned long long)(piece->gpa + at + done),
 				    kvm_tdp_fault_strerror(-err));
 			if (err) {
+				/* Of a page that goes bad in its midst, what is before that. */
+				length = done / CORE_PAGE * CORE_PAGE + CORE_PAGE;
+				memset(dump->buf + done, 0, length - done);
 				dump->unreadable += CORE_PAGE;
-				length += CORE_PAGE;
 			}
+			take(dump, piece->gpa + at, length, offset + at, write);
 		}
 		dump->done += length;
 	}
@@ -504,7 +491,7 @@ static void print_text(const struct dump *dump)
 	else
 		fputs("no VMCOREINFO found\n", to);
 	if (dump->stopped)
-		fprintf(to, "process %d was stopped: no vCPU ran meanwhile\n",
+		fprintf(to, "process %d was stopped before and after\n",
 			dump->opts->vm.pid);
 	else
 		fprintf(to, "process %d was not stopped: unless its guest was paused, memory is not of one instant\n",

@@ -98,7 +98,7 @@ int cmd_read(int argc, char **argv)
 	gpa = opts.range.gpa;
 	for (left = opts.range.length; left; left -= done) {
 		want = left < PIECE ? left : PIECE;
-		err = kvm_tdp_mem_read(mem, gpa, buf, want, &done);
+		err = tdp_mem_read(mem, gpa, buf, want, &done);
 		if (done)
 			print_piece(&opts, gpa, buf, done);
 		gpa += done;

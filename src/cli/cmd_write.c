@@ -74,7 +74,7 @@ static uint64_t write_piece(int mem, uint64_t gpa, const void *buf,
 			    size_t length)
 {
 	size_t done;
-	int err = kvm_tdp_mem_write(mem, gpa, buf, length, &done);
+	int err = tdp_mem_write(mem, gpa, buf, length, &done);
 
 	if (err)
 		die("writing at 0x%llx: %s", (unsigned long long)(gpa + done),

@@ -80,7 +80,11 @@ static bool parse_slot(const char *text, struct event *event)
 
 static bool parse_lost(const char *line, struct event *event)
 {
-	if (strncmp(line, "CPU:", 4) || !strstr(line, " EVENTS]"))
+	unsigned int cpu;
+	int n = 0;
+
+	/* No task's name has room for that. */
+	if (sscanf(line, "CPU:%u [LOST%n", &cpu, &n) != 1 || !n || !strstr(line, " EVENTS]"))
 		return false;
 	event->type = EVENT_LOST;
 	if (sscanf(line, "CPU:%*u [LOST %" SCNu64, &event->lost) != 1)

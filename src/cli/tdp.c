@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PREFAULT_TRIES	50
+#define BUSY_TRIES	50
 
 void tdp_get_info(int tdp, struct kvm_tdp_info *info)
 {
@@ -94,21 +94,29 @@ void tdp_verify(int tdp, const struct range_opts *range,
 		    strerror(-err));
 }
 
-int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access)
+/* The host may be busy with a page for a while: wait, if it makes sense to. */
+static bool try_again(int err, bool progress, int *tries)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	if (progress)
+		*tries = 0;
+	if (err != -EAGAIN || ++*tries == BUSY_TRIES)
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access)
+{
 	uint64_t before;
 	int tries = 0, err;
 
-	for (;;) {
+	do {
 		before = *length;
 		err = kvm_tdp_map_range(tdp, gpa, length, access);
-		if (*length != before)
-			tries = 0;
-		if (err != -EAGAIN || ++tries == PREFAULT_TRIES)
-			return err;
-		nanosleep(&pause, NULL);
-	}
+	} while (try_again(err, *length != before, &tries));
+	return err;
 }
 
 bool tdp_is_gap(int err)
@@ -128,6 +136,32 @@ int tdp_open_mem(int tdp, pid_t pid, int flags)
 	if (mem < 0)
 		die("the memory of process %d: %s", pid, strerror(-mem));
 	return mem;
+}
+
+int tdp_mem_read(int mem, uint64_t gpa, void *buf, size_t length, size_t *done)
+{
+	int tries = 0, err;
+	size_t n;
+
+	*done = 0;
+	do {
+		err = kvm_tdp_mem_read(mem, gpa + *done, buf + *done, length - *done, &n);
+		*done += n;
+	} while (try_again(err, n, &tries));
+	return err;
+}
+
+int tdp_mem_write(int mem, uint64_t gpa, const void *buf, size_t length, size_t *done)
+{
+	int tries = 0, err;
+	size_t n;
+
+	*done = 0;
+	do {
+		err = kvm_tdp_mem_write(mem, gpa + *done, buf + *done, length - *done, &n);
+		*done += n;
+	} while (try_again(err, n, &tries));
+	return err;
 }
 
 static void die_dma(int err)

@@ -62,10 +62,10 @@ static void remove_stale(void)
 {
 	DIR *dir = opendir(TRACEFS "/instances");
 	struct dirent *entry;
-	int pid;
+	int pid, n = 0;
 
 	while (dir && (entry = readdir(dir))) {
-		if (sscanf(entry->d_name, NAME "%d", &pid) == 1 &&
+		if (sscanf(entry->d_name, NAME "%d%n", &pid, &n) == 1 && !entry->d_name[n] &&
 		    (pid == getpid() || (kill(pid, 0) && errno == ESRCH)))
 			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
 	}

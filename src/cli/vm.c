@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "kvm-tdp.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,11 @@ void vm_comm(pid_t pid, char *comm, size_t size)
 	if (file)
 		fclose(file);
 	comm[strcspn(comm, "\n")] = 0;
+	/* Whatever a process calls itself, it is for terminals and JSON. */
+	for (; *comm; comm++) {
+		if (!isascii(*comm) || !isprint(*comm))
+			*comm = '?';
+	}
 }
 
 /* Tell of the processes that have a VM, in words; with @name of those of that name. */

@@ -33,7 +33,7 @@ static bool is_text(const char *text, size_t length)
 	return length && text[length - 1] == '\n';
 }
 
-/* The value of a line "KEY=VALUE", up to the end of the line; or NULL. */
+/* The value of a line "KEY=VALUE", which is not empty, up to the end of the line; or NULL. */
 static const char *value_of(const char *text, size_t length, const char *key)
 {
 	size_t key_length = strlen(key);
@@ -42,7 +42,7 @@ static const char *value_of(const char *text, size_t length, const char *key)
 	while (line < text + length) {
 		end = memchr(line, '\n', text + length - line);
 		if ((size_t)(end - line) > key_length && line[key_length] == '=' &&
-		    !memcmp(line, key, key_length))
+		    !memcmp(line, key, key_length) && isgraph((unsigned char)line[key_length + 1]))
 			return line + key_length + 1;
 		line = end + 1;
 	}

@@ -313,6 +313,10 @@ static int mem_readv(struct mem_call *call, struct kvm_tdp_mem_readv *readv)
 				return ret;
 			readv->done++;
 		}
+		/* Reads of nothing look at neither. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 	}
 	return 0;
 }
@@ -322,12 +326,17 @@ static int ioctl_readv(struct ktdp_ioctl_call *ioctl)
 {
 	struct kvm_tdp_mem_readv *readv = ioctl->arg;
 	bool nowait = readv->flags & KVM_TDP_MEM_NOWAIT;
+	struct file *file = ioctl->data;
 	struct mem_call call;
-	int ret = -EINVAL;
+	int ret;
 
 	readv->done = 0;
-	if (!(readv->flags & ~KVM_TDP_MEM_NOWAIT))
-		ret = mem_call_begin(&call, ioctl->data, nowait);
+	if (readv->flags & ~KVM_TDP_MEM_NOWAIT)
+		ret = -EINVAL;
+	else if (!(file->f_mode & FMODE_READ))
+		ret = -EBADF;
+	else
+		ret = mem_call_begin(&call, file, nowait);
 	if (!ret) {
 		ret = mem_readv(&call, readv);
 		mem_call_end(&call);

@@ -34,7 +34,7 @@
  * @pid: not looked at any more: @tdp_fd says whose memory it is
  *
  * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EOPNOTSUPP a
- * table this engine cannot walk; ENOMEM.
+ * table this engine cannot walk; ENOSPC it has too many importers; ENOMEM.
  */
 struct kvm_tdp_dma_attach {
 	__u32 size;

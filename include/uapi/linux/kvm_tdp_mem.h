@@ -47,7 +47,7 @@
  *
  * Errors: EBUSY attached already; EBADF no such descriptor; EINVAL they are something
  * else; EACCES @proc_mem_fd is of another process; EOPNOTSUPP a table that cannot be
- * walked; ENOMEM.
+ * walked; ENOSPC it has too many importers; ENOMEM.
  */
 struct kvm_tdp_mem_attach {
 	__u32 size;
@@ -82,7 +82,8 @@ struct kvm_tdp_mem_vec {
  * They are done in order; the first that cannot be complete ends the call with its
  * error, and may have written a part of its buffer.
  *
- * Errors: as above; EFAULT @vecs; EINVAL one wraps.
+ * Errors: as above; EFAULT @vecs; EINVAL one wraps, or is longer than a read may be (2G);
+ * EBADF the file is not open for reading.
  */
 struct kvm_tdp_mem_readv {
 	__u32 size;

@@ -64,7 +64,8 @@
  * Errors: EBUSY attached already; EBADF, EINVAL as kvm_tdp_fd_get(); EBADF, EINVAL no
  * eventfd; EFAULT, EINVAL @hits; ESRCH no such process; EPERM the VM is not that process's,
  * or it is exiting, or @pid without CAP_SYS_ADMIN, or @hits of another process than the one
- * that made the container; EOPNOTSUPP a table that cannot be walked; ENOMEM, RLIMIT_MEMLOCK
+ * that made the container; EOPNOTSUPP a table that cannot be walked; ENOSPC it has too many
+ * importers; ENOMEM, RLIMIT_MEMLOCK
  * too; EINTR.
  */
 struct kvm_tdp_vfio_attach {

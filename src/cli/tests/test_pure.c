@@ -548,6 +548,8 @@ static void test_event(void)
 		TASK "kvm_tdp_fault: vm_pid 7 table 3 gfn 405 read",
 		TASK "kvm_tdp_set_entry: vm_pid 7 table 3 gfn 405 level 6 0 -> 1",
 		": kvm_tdp_invalidate: vm_pid 7 table 3 gpa 0 size 1000",
+		/* what a task may call itself */
+		"CPU: EVENTS]", "CPU:1 EVENTS]",
 	};
 	char line[256], text[EVENT_TEXT];
 	struct event event;
@@ -640,6 +642,9 @@ static void test_vmcoreinfo(void)
 			"NUMBER(phys_base)=-4096\n");
 	ok(vmcoreinfo_parse(note, sizeof(note), &info) && info.uts == 0xfff000, "VMCOREINFO",
 	   "with a negative phys_base");
+	make_note(note, "OSRELEASE=6.1\nNUMBER(phys_base)=4096\nSYMBOL(init_uts_ns)=\n");
+	ok(vmcoreinfo_parse(note, sizeof(note), &info) && !info.has_uts, "VMCOREINFO",
+	   "a key without a value");
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		make_note(note, bad[i].text);
 		ok(!vmcoreinfo_parse(note, sizeof(note), &info), "no VMCOREINFO", bad[i].what);

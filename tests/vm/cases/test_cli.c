@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -196,6 +197,11 @@ static void test_list(void)
 		 getpid());
 	has(text);
 	close(tdp);
+	must(prctl(PR_SET_NAME, "\033[31m\xc3\xbc"));
+	is(cli_as(0, "list"), 0, "list, of one with a wild name");
+	snprintf(text, sizeof(text), "%7d   0  ?[31m?? ", getpid());
+	has(text);
+	must(prctl(PR_SET_NAME, "test_cli"));
 
 	vm_open(&second);
 	is(cli_as(0, "list --json"), 0, "list, two VMs, JSON");
@@ -558,7 +564,7 @@ static void test_dump(void)
 
 	is(cli("info >/dev/null; kill -STOP %d; kvm-tdp dump -p %d " CORE "3; kill -CONT %d",
 	       getpid(), getpid(), getpid()), 0, "dump of a process that is stopped");
-	has(" was stopped: no vCPU ran meanwhile\n");
+	has(" was stopped before and after\n");
 	is(cli("dump " CORE "4 -q"), 0, "dump, quiet");
 	is_printed("");
 	is(cli("dump " CORE "5 --progress --gpa 0x%lx --length 64K", HIGH_GPA), 0, "dump, with progress");

@@ -4,11 +4,13 @@
  * and that nobody reads a page that is not the guest's any more.
  */
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "actor.h"
@@ -122,6 +124,25 @@ static void test_attach(void)
 	is(attach_path(eb.tdp, "/tmp/mem.d/mem"), -EINVAL, "a file of that name");
 	is(attach_path(eb.tdp, "/proc/1/mem"), -EACCES, "that of another process");
 	end();
+}
+
+static void test_many(void)
+{
+	int fds[255], last, proc_mem = must(open(PROC_MEM, O_RDONLY));
+	size_t i;
+
+	setup();
+	for (i = 0; i < NR(fds); i++)
+		fds[i] = open_mem(eb.tdp, O_RDONLY);
+	last = must(open("/dev/kvm_tdp_mem", O_RDWR));
+	is(attach(last, eb.tdp, proc_mem), -ENOSPC, "as many importers as there may be");
+	close(fds[0]);
+	is(attach(last, eb.tdp, proc_mem), 0, "one less");
+	close(last);
+	for (i = 1; i < NR(fds); i++)
+		close(fds[i]);
+	close(proc_mem);
+	teardown();
 }
 
 /* Whose VM it is not. */
@@ -337,6 +358,37 @@ static void test_nowait(void)
 	end();
 }
 
+/* A file that was opened for writing is not read by way of an ioctl. */
+static void check_write_only(const struct kvm_tdp_mem_vec *vec)
+{
+	int fd = must(open("/dev/kvm_tdp_mem", O_WRONLY));
+	int proc_mem = must(open(PROC_MEM, O_RDWR));
+
+	is(attach(fd, eb.tdp, proc_mem), 0, "attach a file for writing");
+	is(kvm_tdp_mem_readv(fd, vec, 1, 0, NULL), -EBADF, "it is not for reading");
+	close(proc_mem);
+	close(fd);
+}
+
+/* So many reads of nothing that they take minutes: zeroes, of which there are few pages. */
+static void check_killable(void)
+{
+	size_t size = sizeof(struct kvm_tdp_mem_vec) << 28;
+	void *zeroes = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+			    -1, 0);
+	pid_t pid;
+
+	if (zeroes == MAP_FAILED)
+		bail("mmap: errno %d", errno);
+	pid = must(fork());
+	if (!pid)
+		_exit(kvm_tdp_mem_readv(mem_fd, zeroes, 1U << 28, 0, NULL) != -EINTR);
+	usleep(100000);
+	kill(pid, SIGKILL);
+	ok(WIFSIGNALED(sys_wait(pid, 5000)), "reads of nothing can be killed");
+	munmap(zeroes, size);
+}
+
 static void test_readv(void)
 {
 	static unsigned char buf[300][32];
@@ -369,6 +421,8 @@ static void test_readv(void)
 	check(mem_readv(vecs, NR(buf), 0), -EFAULT, 20, "one without a buffer");
 	check(mem_readv((void *)~0xfffUL, 1, 0), -EFAULT, 0, "an array that is not there");
 	check(mem_readv(vecs, 1, 1U << 31), -EINVAL, 0, "an unknown flag");
+	check_write_only(&vecs[0]);
+	check_killable();
 	end();
 }
 
@@ -456,6 +510,7 @@ static void test_replaced(void)
 
 static const struct tap_case cases[] = {
 	{ "attach", test_attach },
+	{ "many", test_many },
 	{ "who", test_who },
 	{ "other", test_other },
 	{ "data", test_data },
