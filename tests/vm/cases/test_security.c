@@ -142,6 +142,7 @@ static void check_mode(const char *node, unsigned int mode)
 static void test_nodes(void)
 {
 	check_mode("/dev/kvm_tdp", 0660);
+	check_mode("/dev/kvm_tdp_mem", 0660);
 	check_mode("/dev/kvm_tdp_dma", 0600);
 	is(as_nobody(open_node), -EACCES, "nobody opens /dev/kvm_tdp");
 	is(as_nobody(open_engine), -EACCES, "nobody opens /dev/kvm_tdp_dma");
@@ -180,7 +181,7 @@ static void test_rule(void)
 	   "one rule");
 	must(stat("/sys/class/misc/kvm_tdp", &st));
 	ok(rule_has(rule, "SUBSYSTEM==", "misc"), "for the node's subsystem");
-	ok(rule_has(rule, "KERNEL==", "kvm_tdp"), "and the node's name");
+	ok(rule_has(rule, "KERNEL==", "kvm_tdp|kvm_tdp_mem"), "and the nodes' names");
 	ok(rule_has(rule, "MODE=", "0660"), "the mode that the module gives it");
 	ok(rule_has(rule, "GROUP=", "kvm"), "and the group of /dev/kvm");
 }
