@@ -34,7 +34,7 @@ has_files() {
 signed_with() {
 	local path key
 	key=$(in_tree openssl x509 -inform DER -in "$1" -noout -serial)
-	is "$(modules_of "$2" | wc -l)" 4
+	is "$(modules_of "$2" | wc -l)" 5
 	for path in $(modules_of "$2"); do
 		is "serial=$(field sig_key "$path" | tr -d :)" "$key"
 		[ -n "$(field signer "$path")" ]

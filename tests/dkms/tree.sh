@@ -77,7 +77,7 @@ has_modules() {
 	local release=$1 version=$2 path
 	is "$(dkms_status -k "$release")" "kvm_tdp/$version, $release, x86_64: installed"
 	is "$(modules_of "$release" | sed 's/\.xz$//' | tr '\n' ' ')" \
-		"$(printf "$release/updates/dkms/%s.ko " kvm_tdp kvm_tdp_dma kvm_tdp_mem kvm_tdp_iommu kvm_tdp_vfio)"
+		"$(printf "$release/updates/dkms/%s.ko " kvm_tdp kvm_tdp_dma kvm_tdp_iommu kvm_tdp_mem kvm_tdp_vfio)"
 	for path in $(modules_of "$release"); do
 		[[ $(field vermagic "$path") = "$release "* ]]
 	done
