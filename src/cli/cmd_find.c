@@ -111,8 +111,7 @@ static size_t read_context(struct finder *finder, uint64_t gpa, const uint8_t *m
 		if (!printable_prefix(buf + i, 1))
 			buf[i] = '.';
 	}
-	tdp_mem_read(finder->mem, gpa + own, buf + own,
-			 finder->opts->context, &done);
+	tdp_mem_read(finder->mem, gpa + own, buf + own, finder->opts->context, &done);
 	return own + printable_prefix(buf + own, done);
 }
 
@@ -167,8 +166,7 @@ static bool find_in(struct finder *finder, uint64_t gpa, uint64_t length)
 	search_skip(search, gpa, found, finder);
 	while (gpa < end) {
 		want = end - gpa < PIECE ? end - gpa : PIECE;
-		err = tdp_mem_read(finder->mem, gpa, search_space(search),
-				       want, &done);
+		err = tdp_mem_read(finder->mem, gpa, search_space(search), want, &done);
 		gpa += done;
 		finder->done += done;
 		progress_update(finder->done);
