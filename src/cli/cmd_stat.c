@@ -47,8 +47,7 @@ static const struct argp argp = {
 
 static void print_stats(const struct kvm_tdp_stats *stats, bool json)
 {
-	uint64_t mapped = (stats->leaves[0] << 12) + (stats->leaves[1] << 21) +
-			  (stats->leaves[2] << 30), value;
+	uint64_t mapped = counters_mapped(stats), value;
 	struct json_object *obj = json_object_new_object();
 	char size[SIZE_TEXT];
 	size_t i;

@@ -76,14 +76,6 @@ static const struct argp argp = {
 	json_children, NULL, NULL
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
 /* 0 if the process has gone. */
 static uint64_t read_rss(pid_t pid)
 {

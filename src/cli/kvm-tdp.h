@@ -81,8 +81,6 @@ unsigned int arg_number(const char *arg, unsigned int min, unsigned int max,
 /* vm.c: VMs of other processes */
 
 void vm_comm(pid_t pid, char *comm, size_t size);
-/* The process of a thread, such as KVM says has made a VM; if it is gone: the same. */
-pid_t vm_process(pid_t thread);
 
 /* The one process of that name that has a VM. Ends the process with a message on failure. */
 pid_t vm_named(const char *name);
@@ -149,6 +147,9 @@ struct prefaulted prefault_ram(int tdp, const struct range_opts *range,
 
 void __attribute__((format(printf, 1, 2), noreturn)) die(const char *fmt, ...);
 void __attribute__((format(printf, 1, 2))) warn(const char *fmt, ...);
+
+/* Of CLOCK_MONOTONIC. */
+uint64_t now_ns(void);
 
 /*
  * How far it is, on standard error: a line that is drawn over, or on what is no terminal

@@ -49,19 +49,19 @@ static struct {
 	uint64_t start, last;	/* ms */
 } progress;
 
-static uint64_t now(void)
+uint64_t now_ns(void)
 {
-	struct timespec time;
+	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec * 1000ULL + time.tv_nsec / 1000000;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
 void progress_begin(uint64_t total, bool on)
 {
 	progress.on = on;
 	progress.total = total;
-	progress.start = now();
+	progress.start = now_ns() / 1000000;
 	progress.last = progress.start;
 }
 
@@ -73,7 +73,7 @@ void progress_update(uint64_t done)
 
 	if (!progress.on)
 		return;
-	time = now();
+	time = now_ns() / 1000000;
 	if (time - progress.last < (terminal ? 200 : 5000))
 		return;
 	progress.last = time;

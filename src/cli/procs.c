@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "counters.h"
@@ -22,12 +21,26 @@ static void *one_more(void *array, size_t nr, size_t size)
 	return array;
 }
 
+pid_t vm_process(pid_t thread)
+{
+	char path[32], line[64];
+	pid_t pid = thread;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", thread);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "Tgid:\t%d", &pid);
+	if (file)
+		fclose(file);
+	return pid;
+}
+
 /* Read a TDP fd's fdinfo.  A descriptor that is gone by now is left out. */
 static void add_holder(struct procs *procs, pid_t pid, const char *fd)
 {
 	struct holder holder = { .pid = pid };
 	char path[64], line[256];
-	struct timespec now;
 	pid_t thread;
 	FILE *file;
 
@@ -35,8 +48,7 @@ static void add_holder(struct procs *procs, pid_t pid, const char *fd)
 	file = fopen(path, "re");
 	if (!file)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	holder.read_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	holder.read_ns = now_ns();
 	while (fgets(line, sizeof(line), file)) {
 		if (counters_parse(&holder.stats, line))
 			continue;

@@ -77,21 +77,6 @@ pid_t vm_named(const char *name)
 	return pid;
 }
 
-pid_t vm_process(pid_t thread)
-{
-	char path[32], line[64];
-	pid_t pid = thread;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", thread);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "Tgid:\t%d", &pid);
-	if (file)
-		fclose(file);
-	return pid;
-}
-
 bool vm_is_stopped(pid_t pid)
 {
 	char path[32], line[64], state = 0;

@@ -213,9 +213,6 @@ static void test_other(void)
 	close(mem_fd);
 }
 
-static const size_t offsets[] = { 0, 1, 8, 63, 2048, 4095, 4096, 4097 };
-static const size_t lengths[] = { 1, 3, 8, 4095, 4096, 4097, 12289 };
-
 static bool read_is_right(size_t offset, size_t length)
 {
 	unsigned char buf[4 * PAGE_4K + 2];
@@ -239,23 +236,6 @@ static bool write_is_right(size_t offset, size_t length)
 		     SIZE - offset - length, 0);
 	fill(hva, 0, SIZE, 0);
 	return good;
-}
-
-static void check_all(const char *what, bool (*is_right)(size_t, size_t))
-{
-	unsigned int wrong = 0;
-	size_t i, j;
-
-	for (i = 0; i < NR(offsets); i++) {
-		for (j = 0; j < NR(lengths); j++) {
-			if (is_right(offsets[i], lengths[j]))
-				continue;
-			diag("%s: wrong at offset %zu length %zu", what,
-			     offsets[i], lengths[j]);
-			wrong++;
-		}
-	}
-	is(wrong, 0, "%s: every alignment and length", what);
 }
 
 static void test_data(void)
@@ -296,18 +276,6 @@ static void test_edges(void)
 	is(sys(pread(mem_fd, buf, SIZE, LOGGED)), SIZE, "a read-only slot");
 	is(sys(pwrite(mem_fd, buf, 1, LOGGED)), -EACCES, "write to it");
 	end();
-}
-
-/* One page, not touched, with nothing after it. */
-static unsigned char *cut_buffer(void)
-{
-	void *buf = mmap(NULL, 2 * PAGE_4K, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (buf == MAP_FAILED)
-		bail("mmap: errno %d", errno);
-	must(munmap(buf + PAGE_4K, PAGE_4K));
-	return buf;
 }
 
 static void test_user_buffer(void)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "sys.h"
@@ -91,6 +92,39 @@ void check(struct result got, int ret, uint64_t done, const char *what)
 {
 	is(got.ret, ret, "%s: result", what);
 	is(got.done, done, "%s: bytes done", what);
+}
+
+static const size_t offsets[] = { 0, 1, 7, 8, 63, 2048, 4095, 4096, 4097 };
+static const size_t lengths[] = {
+	1, 2, 3, 8, 9, 4095, 4096, 4097, 8192, 12289,
+};
+
+void check_all(const char *what, bool (*is_right)(size_t, size_t))
+{
+	unsigned int wrong = 0;
+	size_t i, j;
+
+	for (i = 0; i < NR(offsets); i++) {
+		for (j = 0; j < NR(lengths); j++) {
+			if (is_right(offsets[i], lengths[j]))
+				continue;
+			diag("%s: wrong at offset %zu length %zu", what,
+			     offsets[i], lengths[j]);
+			wrong++;
+		}
+	}
+	is(wrong, 0, "%s: every alignment and length", what);
+}
+
+unsigned char *cut_buffer(void)
+{
+	void *buf = mmap(NULL, 2 * PAGE_4K, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (buf == MAP_FAILED)
+		bail("mmap: errno %d", errno);
+	must(munmap(buf + PAGE_4K, PAGE_4K));
+	return buf;
 }
 
 int in_child(int (*run)(void))

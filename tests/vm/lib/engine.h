@@ -51,6 +51,12 @@ struct result engine_copy(uint64_t src, uint64_t dst, uint64_t length,
 /* Two tests: the error, and what was done. */
 void check(struct result got, int ret, uint64_t done, const char *what);
 
+/* @is_right of offsets and lengths, inside pages and over their ends: one test. */
+void check_all(const char *what, bool (*is_right)(size_t offset, size_t length));
+
+/* A user buffer of one page, not touched, with nothing after it. */
+unsigned char *cut_buffer(void);
+
 /* Fork, run, and say what the child returned. */
 int in_child(int (*run)(void));
 
