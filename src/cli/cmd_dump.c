@@ -181,7 +181,7 @@ static int create_file(const struct dump_opts *opts)
 	atexit(remove_unfinished);
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
 		sigaction(signals[i], NULL, &old);
-		/* What nohup(1) has ignored stays so. */
+		/* A signal that nohup(1) ignores stays ignored. */
 		if (old.sa_handler == SIG_DFL)
 			sigaction(signals[i], &action, NULL);
 	}
@@ -312,7 +312,7 @@ static bool is_zero(const uint8_t *page)
 	return !page[0] && !memcmp(page, page + 1, CORE_PAGE - 1);
 }
 
-/* What was read from @gpa on, whole pages; @offset: in the file. */
+/* Whole pages, read from @gpa on; @offset: in the file. */
 static void take(struct dump *dump, uint64_t gpa, size_t length, uint64_t offset, bool write)
 {
 	size_t at, begin = 0;
@@ -395,7 +395,7 @@ static void put_head(struct dump *dump)
 	free(head);
 }
 
-/* What a stream begins with has to be found first. */
+/* A stream begins with the note, which has to be found first. */
 static void dump_all(struct dump *dump)
 {
 	uint64_t end = core_head_length(&dump->ram) + dump->ram.length;

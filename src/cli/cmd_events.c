@@ -21,7 +21,7 @@ struct events_opts {
 	unsigned int types;	/* bits, by enum event_type */
 };
 
-/* Whose table is it? */
+/* The owner of a table. */
 struct owner {
 	uint64_t table;
 	pid_t pid;

@@ -35,7 +35,7 @@ struct finder {
 	unsigned int matches;
 	uint64_t done;
 
-	/* what to search for, if it is no string */
+	/* searched for, if it is no string */
 	uint8_t *pattern, *mask;
 	regex_t regex;
 };

@@ -26,7 +26,7 @@ struct event {
 	uint64_t length;	/* bytes; of an invalidation UINT64_MAX: everything */
 	unsigned int level;	/* of the entry */
 	uint64_t old, new;	/* the entry */
-	bool write;		/* what the fault was for */
+	bool write;		/* access the fault was for */
 	long result;		/* of the fault: pages mapped, or -errno */
 	int slot;
 	char change[8];		/* of the slot */

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What is kept of a piece for the next. */
+/* Bytes of a piece that are kept for the next. */
 static size_t overlap(const struct search *search)
 {
 	/* And a byte before it, for what looks back: ^, \b. */

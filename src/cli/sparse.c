@@ -13,7 +13,7 @@
 
 #include <linux/magic.h>
 
-/* What a userfaultfd handler has yet to bring is in no file either. */
+/* Pages that a userfaultfd handler has yet to bring are in no file either. */
 static bool is_handled(const char *line)
 {
 	return !strncmp(line, "VmFlags:", 8) &&

@@ -9,7 +9,7 @@
 #include "counters.h"
 #include "text.h"
 
-/* What does not fit on a narrow terminal is what is needed least. */
+/* A narrow terminal cuts off the columns that are needed least. */
 #define FORMAT	"%7s %5s  %-15.15s %7s %7s %7s %7s %7s %7s %7s %3s %8s %7s %5s"
 
 static const struct top_row *find(const struct top_row *rows, size_t nr, uint64_t table)

@@ -11,7 +11,7 @@
 
 #include <linux/kvm_tdp.h>
 
-/* What is told per second. */
+/* Told per second. */
 enum top_rate {
 	TOP_FAULTS,
 	TOP_INVALIDATIONS,

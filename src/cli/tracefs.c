@@ -50,7 +50,7 @@ static void catch_signals(void)
 
 	sigfillset(&action.sa_mask);
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		/* What nohup(1) has switched off stays so. */
+		/* A signal that nohup(1) ignores stays ignored. */
 		sigaction(signals[i], NULL, &old);
 		if (old.sa_handler != SIG_IGN)
 			sigaction(signals[i], &action, NULL);

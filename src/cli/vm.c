@@ -91,7 +91,7 @@ bool vm_is_stopped(pid_t pid)
 	return state == 'T';
 }
 
-/* What KVM has is the number of the thread that created the VM. */
+/* KVM has the number of the thread that created the VM. */
 bool vm_is_of(int tdp, pid_t pid)
 {
 	char path[64], line[256];

@@ -216,7 +216,7 @@ static ssize_t mem_read_piece(struct mem_call *call, u64 gpa, size_t len,
 	ret = mem_access(call, gpa, len, left, MEM_READ_BOUNCE, NULL);
 	if (ret < 0)
 		return ret;
-	/* What does not fit now is tried as a piece of its own next. */
+	/* Bytes that do not fit now are tried as a piece of their own next. */
 	return copy_to_iter(call->bounce, ret, iter) ?: -EFAULT;
 }
 

@@ -696,7 +696,7 @@ static void test_core(void)
 	ram_free(&ram);
 }
 
-/* What others make of it. */
+/* As readelf reads it. */
 static void test_readelf(void)
 {
 	static const char * const want[] = {

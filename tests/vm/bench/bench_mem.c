@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What it costs to read guest memory as a file; beside the VMM's memory, by the kernel. */
+/* The cost of reading guest memory as a file; beside the VMM's memory, by the kernel. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -54,7 +54,7 @@ static void compare(size_t size, const char *ours, const char *theirs)
 {
 	double by_file, by_process;
 
-	/* What is there the first time. */
+	/* Faults of the buffer are not measured. */
 	must(pread(fd, buf, size, GPA));
 	by_file = by_pread(ours, size);
 	by_process = by_vm_readv(theirs, size);

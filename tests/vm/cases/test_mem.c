@@ -145,7 +145,7 @@ static void test_many(void)
 	teardown();
 }
 
-/* Whose VM it is not. */
+/* Of the test's own VM; for its children. */
 static int self_tdp;
 
 static int open_own(void)

@@ -30,7 +30,7 @@ static void answers_attach(const void *arg, const struct fuzz_call *call,
 	answers_fd(attach->proc_mem_fd, FILE_PROC_MEM, right);
 	if (call->file->vm)
 		may(right, -EBUSY);
-	/* Whose memory it is depends on who opened it. */
+	/* It is the memory of the process that opened it. */
 	if (fuzz_in_child || (tdp && tdp->file->vm && tdp->file->vm->owner != OWNER_SELF)) {
 		may(right, -EACCES);
 		may(right, 0);

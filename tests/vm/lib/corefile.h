@@ -2,7 +2,7 @@
 #ifndef TESTS_VM_COREFILE_H
 #define TESTS_VM_COREFILE_H
 
-/* What kvm-tdp dump has written, held against the VMM's own memory. */
+/* A file of kvm-tdp dump, held against the VMM's own memory. */
 
 #include <elf.h>
 #include <stddef.h>
