@@ -268,7 +268,7 @@ static noinline void ktdp_fault_make_room(struct ktdp_fault *f)
 	rcu_read_unlock();
 	atomic64_inc(&f->tdp->stat.replaced);
 	mask = ktdp_level_mask(level);
-	ktdp_revoke(f->tdp, gfn & ~mask, (gfn | mask) + 1, false);
+	ktdp_revoke(f->tdp, gfn & ~mask, (gfn | mask) + 1, 0);
 }
 
 static void ktdp_fault_put_page(struct ktdp_fault *f)

@@ -167,20 +167,24 @@ void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd)
  * @tdp: the exported TDP
  * @start: first byte, a GPA
  * @size: bytes; (0, -1) is everything
+ * @may_sleep: and they may
  *
  * Context: any but interrupts; no lock of the table's held.
  */
-void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
-			       unsigned long start, unsigned long size)
+void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp, unsigned long start,
+			       unsigned long size, bool may_sleep)
 {
 	struct ktdp_importer *importer;
 	int idx;
 
+	might_sleep_if(may_sleep);
 	lockdep_assert_not_held(&tdp->table.all);
 	trace_kvm_tdp_invalidate(tdp, start, size);
 	idx = srcu_read_lock(&tdp->importers_srcu);
 	list_for_each_entry_srcu(importer, &tdp->importers, node,
 				 srcu_read_lock_held(&tdp->importers_srcu)) {
+		if (may_sleep && importer->ops->revoke)
+			importer->ops->revoke(importer->data, start, size);
 		importer->ops->invalidate(importer->data, start, size);
 		atomic64_inc(&importer->sent);
 	}

@@ -10,8 +10,8 @@ int ktdp_importer_register(struct kvm_tdp_fd *tdp_fd,
 void ktdp_importer_unregister(struct kvm_tdp_fd *tdp_fd,
 			      struct kvm_tdp_importer_ops *ops);
 void ktdp_importers_drop(struct kvm_tdp_fd *tdp_fd);
-void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp,
-			       unsigned long start, unsigned long size);
+void ktdp_importers_invalidate(struct kvm_exported_tdp *tdp, unsigned long start,
+			       unsigned long size, bool may_sleep);
 void ktdp_importers_gone(struct kvm_exported_tdp *tdp);
 u64 ktdp_importers_sent(struct kvm_exported_tdp *tdp);
 unsigned int ktdp_importers_read(struct kvm_exported_tdp *tdp,

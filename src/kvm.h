@@ -64,8 +64,8 @@ static inline bool ktdp_spte_is_leaf(u64 spte, int level)
 	       (level == KTDP_LEVEL_4K || (spte & KTDP_SPTE_HUGE));
 }
 
-typedef void (*ktdp_gfn_range_fn)(struct kvm_exported_tdp *tdp, u64 start,
-				  u64 end);
+typedef void (*ktdp_gfn_range_fn)(struct kvm_exported_tdp *tdp, u64 start, u64 end,
+				  unsigned int flags);
 
 struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
@@ -92,7 +92,7 @@ unsigned int ktdp_kvm_read_slots(struct kvm_exported_tdp *tdp, u64 gfn,
 				 struct kvm_tdp_slot *to, unsigned int room);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
-			     ktdp_gfn_range_fn fn);
+			     ktdp_gfn_range_fn fn, unsigned int flags);
 
 /* First preempt notifier of current; may belong to something other than a vCPU. */
 static __always_inline struct preempt_notifier *ktdp_kvm_preempt_notifier(void)

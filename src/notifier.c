@@ -133,10 +133,11 @@ static void ktdp_hva_count(struct kvm_exported_tdp *tdp, unsigned long start,
 	}
 }
 
-static void ktdp_notifier_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end)
+static void ktdp_notifier_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
+				 unsigned int flags)
 {
 	atomic64_inc(&tdp->stat.invalidations);
-	ktdp_revoke(tdp, start, end, false);
+	ktdp_revoke(tdp, start, end, flags);
 }
 
 static int ktdp_notifier_start(struct mmu_notifier *mn,
@@ -148,8 +149,9 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 	ktdp_hva_count(tdp, range->start, range->end, KTDP_HVA_BEGUN);
 	/* Pairs with KVM's publishing of slots: counted first, looked up then. */
 	smp_mb();
-	ktdp_kvm_walk_hva_range(tdp, range->start, range->end,
-				ktdp_notifier_revoke);
+	ktdp_kvm_walk_hva_range(tdp, range->start, range->end, ktdp_notifier_revoke,
+				mmu_notifier_range_blockable(range) ?
+				KTDP_REVOKE_MAY_SLEEP : 0);
 	return 0;
 }
 
@@ -166,7 +168,7 @@ static void ktdp_notifier_end(struct mmu_notifier *mn,
 void ktdp_notifier_stop(struct kvm_exported_tdp *tdp)
 {
 	ktdp_hva_count(tdp, 0, ULONG_MAX, KTDP_HVA_BEGUN);
-	ktdp_revoke_all(tdp);
+	ktdp_revoke_all(tdp, KTDP_REVOKE_MAY_SLEEP);
 }
 
 /*

@@ -18,16 +18,17 @@
  * @tdp: the exported TDP
  * @start: first gfn
  * @end: gfn behind the last one
- * @write_only: only write access goes, not the leaves
+ * @flags: KTDP_REVOKE_*
  *
  * Importers are told of whole leaves: of those that were cleared here, and, if others
  * are about to tell of theirs, of the largest there may have been.
  *
- * Context: atomic or not, but no interrupt; no lock of ours held.
+ * Context: as @flags say; no interrupt, no lock of ours held.
  */
-void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, bool write_only)
+void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, unsigned int flags)
 {
-	struct ktdp_revoke revoke = { .write_only = write_only };
+	struct ktdp_revoke revoke = { .write_only = flags & KTDP_REVOKE_WRITE };
+	bool may_sleep = flags & KTDP_REVOKE_MAY_SLEEP;
 	u64 limit = tdp->table.fmt.gfn_end;
 	u64 mask = ktdp_level_mask(tdp->table.fmt.max_leaf_level);
 
@@ -45,10 +46,10 @@ void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, bool write_on
 		end = max(end, revoke.end);
 	}
 	if (end >= limit)
-		ktdp_importers_invalidate(tdp, 0, -1UL);
+		ktdp_importers_invalidate(tdp, 0, -1UL, may_sleep);
 	else
 		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
-					  (end - start) << PAGE_SHIFT);
+					  (end - start) << PAGE_SHIFT, may_sleep);
 	if (!revoke.end)
 		return;
 	/* The callbacks have returned; pairs with ktdp_table_revoke()'s acquire. */
@@ -57,7 +58,7 @@ void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, bool write_on
 	ktdp_pool_free_detached(tdp, &revoke.detached);
 }
 
-void ktdp_revoke_all(struct kvm_exported_tdp *tdp)
+void ktdp_revoke_all(struct kvm_exported_tdp *tdp, unsigned int flags)
 {
-	ktdp_revoke(tdp, 0, tdp->table.fmt.gfn_end, false);
+	ktdp_revoke(tdp, 0, tdp->table.fmt.gfn_end, flags);
 }

@@ -2,9 +2,16 @@
 #ifndef _KTDP_REVOKE_H
 #define _KTDP_REVOKE_H
 
+#include <linux/bits.h>
+
 #include "tdp.h"
 
-void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, bool write_only);
-void ktdp_revoke_all(struct kvm_exported_tdp *tdp);
+/* Only write access goes, not the leaves. */
+#define KTDP_REVOKE_WRITE	BIT(0)
+/* Importers may sleep. */
+#define KTDP_REVOKE_MAY_SLEEP	BIT(1)
+
+void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, unsigned int flags);
+void ktdp_revoke_all(struct kvm_exported_tdp *tdp, unsigned int flags);
 
 #endif /* _KTDP_REVOKE_H */

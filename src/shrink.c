@@ -46,7 +46,7 @@ static unsigned long ktdp_shrink_one(struct kvm_exported_tdp *tdp,
 	if (freed < nr && tables) {
 		freed += tables;
 		WRITE_ONCE(tdp->shrunk, true);
-		ktdp_revoke_all(tdp);
+		ktdp_revoke_all(tdp, 0);
 	}
 	return freed;
 }

@@ -23,7 +23,7 @@ void ktdp_slot_flushed(struct kvm *kvm, const struct kvm_memory_slot *slot)
 		trace_kvm_tdp_slot(tdp, slot, KVM_MR_DELETE);
 		atomic64_inc(&tdp->stat.slot_zaps);
 		ktdp_revoke(tdp, slot->base_gfn,
-			    slot->base_gfn + slot->npages, false);
+			    slot->base_gfn + slot->npages, 0);
 	}
 	rcu_read_unlock();
 }
@@ -50,7 +50,7 @@ static void write_protect(struct kvm *kvm, u32 as_id, u64 start, u64 end)
 	rcu_read_lock();
 	tdp = ktdp_registry_find(kvm, as_id);
 	if (tdp)
-		ktdp_revoke(tdp, start, end, true);
+		ktdp_revoke(tdp, start, end, KTDP_REVOKE_WRITE);
 	rcu_read_unlock();
 }
 

@@ -164,11 +164,24 @@ struct kvm_exported_tdp_ops {
  *	must not call register, unregister or put, take a lock that is held over one
  *	of these, or wait for what does; and it may run before register_importer
  *	returns.
+ * @revoke: For an importer to which letting go comes cheaper if it may sleep: called
+ *	just before @invalidate, with the same range, where the host takes memory back
+ *	and can wait.  Not where KVM changes a slot or the dirty log, nor where the host
+ *	must not sleep (the OOM reaper): @invalidate is always called, and is to see to
+ *	what is left.  The table is clear already, as long as nobody fills it anew.
+ *	May be NULL.
+ *
+ *	Context: process context, which may sleep.  But whoever changes the memory may
+ *	hold mmap_lock, the lock of a folio, i_mmap_rwsem of a file, the lock of an
+ *	anon_vma, or be in reclaim; and KVM's memslots wait.  So it must not wait for
+ *	one of these, for a lock under which one is taken (mm_take_all_locks() takes
+ *	all of a process), allocate, nor call register, unregister, fault or put.
  */
 struct kvm_tdp_importer_ops {
 	void (*invalidate)(void *data, unsigned long start, unsigned long size);
 	const char *name;
 	void (*gone)(void *data);
+	void (*revoke)(void *data, unsigned long start, unsigned long size);
 };
 
 #endif /* _LINUX_KVM_TDP_FD_H */

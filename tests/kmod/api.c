@@ -35,6 +35,8 @@ IS_TYPE(MEMBER(struct kvm_tdp_importer_ops, invalidate),
 	void (*)(void *, unsigned long, unsigned long));
 IS_TYPE(MEMBER(struct kvm_tdp_importer_ops, name), const char *);
 IS_TYPE(MEMBER(struct kvm_tdp_importer_ops, gone), void (*)(void *));
+IS_TYPE(MEMBER(struct kvm_tdp_importer_ops, revoke),
+	void (*)(void *, unsigned long, unsigned long));
 
 static_assert(sizeof(struct kvm_tdp_fault_type) == sizeof(u32));
 static_assert(KVM_TDP_TYPE_EPT == 1 && KVM_TDP_TYPE_NPT == 2);

@@ -68,14 +68,13 @@ static void importer_spin(struct test_importer *imp)
 		test_hold_step();
 }
 
-static void importer_invalidate(void *data, unsigned long start,
-				unsigned long size)
+static void importer_called(struct test_importer *imp, unsigned long start,
+			    unsigned long size, u32 flags, unsigned long caller)
 {
-	struct test_importer *imp = data;
 	struct ktdp_test_record record = {
 		.start = start,
 		.size = size,
-		.flags = current_context(),
+		.flags = flags | current_context(),
 		.importer = imp->index,
 		.tid = current->pid,
 		.begin_ns = ktime_get_ns(),
@@ -88,8 +87,19 @@ static void importer_invalidate(void *data, unsigned long start,
 		importer_spin(imp);
 
 	record.end_ns = ktime_get_ns();
-	importer_record(imp, &record, importer_is_final(&record, _RET_IP_));
+	importer_record(imp, &record, importer_is_final(&record, caller));
 	atomic_dec(&imp->running);
+}
+
+static void importer_invalidate(void *data, unsigned long start, unsigned long size)
+{
+	importer_called(data, start, size, 0, _RET_IP_);
+}
+
+static void importer_revoke(void *data, unsigned long start, unsigned long size)
+{
+	might_sleep();
+	importer_called(data, start, size, KTDP_TEST_REVOKE, _RET_IP_);
 }
 
 static void importer_gone(void *data)
@@ -248,6 +258,8 @@ int test_importers_init(struct test_file *tf)
 		snprintf(imp->name, sizeof(imp->name), "ktdp_test/%u", i);
 		imp->ops.invalidate = importer_invalidate;
 		imp->ops.gone = importer_gone;
+		if (i == KTDP_TEST_IMPORTERS - 1)
+			imp->ops.revoke = importer_revoke;
 		/* One of them has none. */
 		imp->ops.name = i ? imp->name : NULL;
 		raw_spin_lock_init(&imp->lock);

@@ -99,9 +99,10 @@ struct ktdp_test_metadata {
 #define KTDP_TEST_IN_TASK	0x01	/* no interrupt or softirq */
 #define KTDP_TEST_ATOMIC	0x02	/* preemption is off */
 #define KTDP_TEST_IRQS_OFF	0x04
+#define KTDP_TEST_REVOKE	0x08	/* that callback, which the last importer has */
 
 /**
- * struct ktdp_test_record - one invalidate callback
+ * struct ktdp_test_record - one callback, invalidate or revoke
  * @start: its argument
  * @size: its argument
  * @order: number of the callback among those of all importers of all files

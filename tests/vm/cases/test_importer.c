@@ -388,6 +388,50 @@ static void test_invalidate(void)
 	teardown();
 }
 
+/* The one that may sleep has been told so, just before, of the same. */
+static void check_revoked(const char *what, bool may_sleep)
+{
+	static struct ktdp_test_record records[KTDP_TEST_RECORDS];
+	const struct ktdp_test_record *last;
+	size_t nr = kmod_log(kmod, KTDP_TEST_IMPORTERS - 1, records);
+
+	is(nr, may_sleep ? 2 : 1, "%s: callbacks", what);
+	if (nr != (may_sleep ? 2 : 1))
+		return;
+	last = &records[nr - 1];
+	ok(!(last->flags & KTDP_TEST_REVOKE), "%s: invalidate comes last", what);
+	if (!may_sleep)
+		return;
+	is(records[0].flags, KTDP_TEST_REVOKE | KTDP_TEST_IN_TASK,
+	   "%s: revoke comes first, and may sleep", what);
+	ok(records[0].end_ns <= last->begin_ns, "%s: it has returned then", what);
+	ok(records[0].start == last->start && records[0].size == last->size,
+	   "%s: they are of the same range", what);
+}
+
+static void test_revoke(void)
+{
+	setup();
+	vm_add_vcpu(&vm);
+	is(kmod_register(kmod, handle, KTDP_TEST_IMPORTERS - 1), 0, "register");
+	is(ktdp_prefault(tdp, GPA, SIZE, ACC_W), 0, "map all");
+	kmod_forget(kmod, KTDP_TEST_IMPORTERS - 1);
+	drop_page(0);
+	check_revoked("madvise", true);
+	drop_page(0);
+	is(kmod_log(kmod, KTDP_TEST_IMPORTERS - 1, NULL), 0, "nothing is mapped: nothing told");
+	must(sys(vm_slot(&vm, 1, GPA, SIZE, mem.hva, KVM_MEM_LOG_DIRTY_PAGES)));
+	check_revoked("dirty log", false);
+	vm_unmap(&vm, 1);
+	check_revoked("slot delete", false);
+	vm_map(&vm, 1, GPA, &mem);
+	is(map_page(1), 0, "fault");
+	kmod_forget(kmod, KTDP_TEST_IMPORTERS - 1);
+	must(munmap(mem.hva, SIZE));
+	check_revoked("munmap", true);
+	teardown();
+}
+
 /* A part of a large leaf is gone: the whole leaf is. */
 static void test_invalidate_huge(void)
 {
@@ -704,6 +748,7 @@ static const struct tap_case cases[] = {
 	{ "callback_holds_no_lock", test_callback_holds_no_lock },
 	{ "second_revoker", test_second_revoker },
 	{ "invalidate", test_invalidate },
+	{ "revoke", test_revoke },
 	{ "invalidate_huge", test_invalidate_huge },
 	{ "leaked_registration", test_leaked_registration },
 	{ "fault", test_fault },
