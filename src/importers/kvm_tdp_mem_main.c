@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kvm_tdp_mem: a guest's physical memory as a file, by read() and write().
+ * kvm_tdp_mem: a guest's physical memory as a file, by read() and write(); what is
+ * mapped of it is in window.c.
  *
  * No translation outlives the section of mem->lock in which it was looked up and used,
  * on 4K at most.  So invalidate has nothing to void: it takes the lock once, which waits
@@ -39,6 +40,7 @@
 #include <linux/uio.h>
 
 #include "ioctl.h"
+#include "kvm_tdp_mem.h"
 
 /* How often to ask for a page that is gone again by the time we look. */
 #define MEM_MAX_TRIES	64
@@ -46,24 +48,6 @@
 #define MEM_FAULT_PAGES	512UL
 /* Taken in at once by KVM_TDP_MEM_READV. */
 #define MEM_VECS	16
-
-/**
- * struct mem - an open file of /dev/kvm_tdp_mem
- * @attach_lock: held by attach, protects what it sets
- * @tdp_fd: set once, when all below is
- * @table: constant then
- * @importer_ops: per file, as the exporter tells importers apart by it; constant
- * @writable: constant once attached
- * @lock: held across every use of a translation; raw, for invalidate takes it
- */
-struct mem {
-	struct mutex attach_lock;	/* attach, and what it sets */
-	struct kvm_tdp_fd *tdp_fd;
-	struct kvm_tdp_table table;
-	struct kvm_tdp_importer_ops importer_ops;
-	bool writable;
-	raw_spinlock_t lock;
-};
 
 /**
  * struct mem_call - a system call that moves bytes
@@ -344,6 +328,11 @@ static int ioctl_readv(struct ktdp_ioctl_call *ioctl)
 	return ktdp_ioctl_reply(ioctl) ?: ret;
 }
 
+static u64 mem_range_end(unsigned long start, unsigned long size)
+{
+	return PHYS_PFN(size == -1UL ? -1UL : start + size);
+}
+
 /* Wait for the access in flight.  Atomic context, preemption off on PREEMPT_RT too. */
 static void mem_invalidate(void *data, unsigned long start, unsigned long size)
 {
@@ -351,6 +340,12 @@ static void mem_invalidate(void *data, unsigned long start, unsigned long size)
 
 	raw_spin_lock(&mem->lock);
 	raw_spin_unlock(&mem->lock);
+	window_invalidate(mem, PHYS_PFN(start), mem_range_end(start, size));
+}
+
+static void mem_revoke(void *data, unsigned long start, unsigned long size)
+{
+	window_revoke(data, PHYS_PFN(start), mem_range_end(start, size));
 }
 
 /*
@@ -394,6 +389,7 @@ static int mem_attach_locked(struct mem *mem, struct kvm_tdp_fd *tdp_fd,
 	if (ret)
 		return ret;
 	mem->writable = proc_mem->f_mode & FMODE_WRITE;
+	window_attach(mem);
 	/* pairs with mem_call_begin() */
 	smp_store_release(&mem->tdp_fd, tdp_fd);
 	return 0;
@@ -442,6 +438,19 @@ static long mem_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	return ktdp_ioctl(mem_ioctls, ARRAY_SIZE(mem_ioctls), file, cmd, arg);
 }
 
+static int mem_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct mem *mem = file->private_data;
+
+	/* pairs with attach */
+	return smp_load_acquire(&mem->tdp_fd) ? window_mmap(mem, vma) : -ENOTCONN;
+}
+
+static void mem_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	window_show(file->private_data, m);
+}
+
 static int mem_open(struct inode *inode, struct file *file)
 {
 	struct mem *mem = kzalloc(sizeof(*mem), GFP_KERNEL_ACCOUNT);
@@ -451,7 +460,9 @@ static int mem_open(struct inode *inode, struct file *file)
 	mutex_init(&mem->attach_lock);
 	raw_spin_lock_init(&mem->lock);
 	mem->importer_ops.invalidate = mem_invalidate;
+	mem->importer_ops.revoke = mem_revoke;
 	mem->importer_ops.name = KBUILD_MODNAME;
+	window_init(mem, file);
 
 	/* Tell lockdep before it happens: reclaim invalidates. */
 	fs_reclaim_acquire(GFP_KERNEL);
@@ -467,10 +478,11 @@ static int mem_release(struct inode *inode, struct file *file)
 {
 	struct mem *mem = file->private_data;
 
-	if (mem->tdp_fd) {
+	if (mem->tdp_fd)
 		mem->tdp_fd->ops->unregister_importer(mem->tdp_fd, &mem->importer_ops);
+	window_exit(mem);
+	if (mem->tdp_fd)
 		kvm_tdp_fd_put(mem->tdp_fd);
-	}
 	kfree(mem);
 	return 0;
 }
@@ -484,6 +496,8 @@ static const struct file_operations mem_fops = {
 	.unlocked_ioctl = mem_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = no_seek_end_llseek,
+	.mmap = mem_mmap,
+	.show_fdinfo = mem_show_fdinfo,
 };
 
 static struct miscdevice mem_miscdev = {
@@ -493,7 +507,26 @@ static struct miscdevice mem_miscdev = {
 	.mode = 0660,
 };
 
-module_misc_device(mem_miscdev);
+static int __init mem_module_init(void)
+{
+	int ret = windows_init();
+
+	if (ret)
+		return ret;
+	ret = misc_register(&mem_miscdev);
+	if (ret)
+		windows_exit();
+	return ret;
+}
+
+static void __exit mem_module_exit(void)
+{
+	misc_deregister(&mem_miscdev);
+	windows_exit();
+}
+
+module_init(mem_module_init);
+module_exit(mem_module_exit);
 
 MODULE_DESCRIPTION("Guest physical memory of KVM guests as a file");
 MODULE_LICENSE("GPL");
