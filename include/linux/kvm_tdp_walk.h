@@ -195,34 +195,63 @@ static inline bool kvm_tdp_entry_is_bad(const struct kvm_tdp_table *table, u64 e
 }
 
 /**
- * kvm_tdp_walk() - look a guest physical address up in the exported table
+ * struct kvm_tdp_cursor - where a walk has come by; zeroed before the first
+ * @hpa: a table of 4K leaves, or 0
+ * @window: number of the 2M of GPA space that it covers
+ * @all: the and of the entries above it
+ * @any: their or
+ */
+struct kvm_tdp_cursor {
+	u64 hpa;
+	u64 window;
+	u64 all;
+	u64 any;
+};
+
+/**
+ * kvm_tdp_walk_from() - look up many addresses, one after the other
  * @table: from kvm_tdp_table_init()
+ * @cursor: spares the walk from the root where the last one was in the same 2M; NULL:
+ *	there is none
  * @gpa: any guest physical address
  * @leaf: the leaf that covers @gpa; of an error only what is said below
  *
  * The table changes under the walk: each entry is read once, and pages that are taken
  * out of the table stay readable until an RCU grace period has passed (and until every
- * importer's invalidate has returned).
+ * importer's invalidate has returned).  With a cursor an entry may be found of a page that
+ * has been taken out since: as with all that was looked up, that is good until the
+ * invalidate has returned.  So a cursor must not outlive the RCU section, nor the hold of
+ * the lock that the importer's invalidate takes.
  *
  * Context: RCU read section.
  * Return: 0; -ENXIO nothing is mapped there; -EIO a reserved bit is set, in @leaf->entry
  * at @leaf->level.
  */
-static inline int kvm_tdp_walk(const struct kvm_tdp_table *table, u64 gpa,
-			       struct kvm_tdp_leaf *leaf)
+static inline int kvm_tdp_walk_from(const struct kvm_tdp_table *table,
+				    struct kvm_tdp_cursor *cursor, u64 gpa,
+				    struct kvm_tdp_leaf *leaf)
 {
+	u64 window = gpa >> kvm_tdp_level_shift(2);
 	u64 hpa = table->root_hpa, all = ~0ULL, any = 0, entry, mask;
-	int level;
+	int level = table->level;
 
 	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "table walk without RCU");
 	if (gpa >> kvm_tdp_level_shift(table->level + 1))
 		return -ENXIO;
+	if (cursor && cursor->hpa && cursor->window == window) {
+		hpa = cursor->hpa;
+		all = cursor->all;
+		any = cursor->any;
+		level = 1;
+	}
 
 	/* Ends at level 1 at the latest, where an entry is a leaf or absent. */
-	for (level = table->level; ; level--) {
+	for (; ; level--) {
 		/* Table pages are in the direct map. */
 		const u64 *entries = phys_to_virt(hpa);
 
+		if (cursor && level == 1)
+			*cursor = (struct kvm_tdp_cursor){ hpa, window, all, any };
 		entry = READ_ONCE(entries[(gpa >> kvm_tdp_level_shift(level)) % 512]);
 		if (!(entry & table->present))
 			return -ENXIO;
@@ -248,6 +277,13 @@ static inline int kvm_tdp_walk(const struct kvm_tdp_table *table, u64 gpa,
 		.level = level,
 	};
 	return 0;
+}
+
+/* The same for one. */
+static inline int kvm_tdp_walk(const struct kvm_tdp_table *table, u64 gpa,
+			       struct kvm_tdp_leaf *leaf)
+{
+	return kvm_tdp_walk_from(table, NULL, gpa, leaf);
 }
 
 #endif /* _LINUX_KVM_TDP_WALK_H */

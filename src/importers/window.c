@@ -87,6 +87,7 @@ struct window_zap {
  * @notes: of these gfns
  * @start: first address
  * @end: behind the last one
+ * @cursor: of the exported table
  * @want: the one that is needed
  * @ret: of that one
  */
@@ -94,6 +95,7 @@ struct window_copy {
 	struct mem *mem;
 	struct vm_area_struct *vma;
 	u64 *notes;
+	struct kvm_tdp_cursor cursor;
 	unsigned long start;
 	unsigned long end;
 	unsigned long want;
@@ -109,6 +111,19 @@ static struct workqueue_struct *windows_wq;	/* constant */
 static struct mem *window_mem(struct mem_window *window)
 {
 	return container_of(window, struct mem, window);
+}
+
+/* Where the exported table is looked at. */
+static void window_lock(struct mem *mem)
+{
+	raw_spin_lock(&mem->lock);
+	rcu_read_lock();
+}
+
+static void window_unlock(struct mem *mem)
+{
+	rcu_read_unlock();
+	raw_spin_unlock(&mem->lock);
 }
 
 static u64 *window_notes(struct mem_window *window, u64 gfn)
@@ -133,17 +148,15 @@ static int window_need_notes(struct mem_window *window, u64 gfn)
 	return ret == -EBUSY ? 0 : ret;
 }
 
-/* The pfn that the table has, readable; 0: none. */
-static u64 window_look_up(struct mem *mem, u64 gfn)
+/* The pfn that the table has, readable; 0: none.  @cursor: of this hold of the lock. */
+static u64 window_look_up(struct mem *mem, struct kvm_tdp_cursor *cursor, u64 gfn)
 {
 	struct kvm_tdp_leaf leaf;
 	u64 gpa = gfn << PAGE_SHIFT;
 	int ret;
 
 	lockdep_assert_held(&mem->lock);
-	rcu_read_lock();
-	ret = kvm_tdp_walk(&mem->table, gpa, &leaf);
-	rcu_read_unlock();
+	ret = kvm_tdp_walk_from(&mem->table, cursor, gpa, &leaf);
 	if (ret || !(leaf.access & KVM_TDP_ACCESS_READ))
 		return 0;
 	return PHYS_PFN(leaf.hpa + (gpa - leaf.gpa));
@@ -159,7 +172,7 @@ static int window_copy_entry(struct window_copy *c, pte_t *pte, unsigned long ad
 		return 0;
 	if (*note & NOTE_HELD)
 		return -EBUSY;
-	pfn = window_look_up(c->mem, gfn);
+	pfn = window_look_up(c->mem, &c->cursor, gfn);
 	if (!pfn)
 		return -ENXIO;
 	/* An invalidate of that one is on its way. */
@@ -182,13 +195,13 @@ static int window_copy_fn(pte_t *pte, unsigned long address, void *data)
 	if (address == c->start) {
 		/* Pairs with window_zap(): that sees this page table, or we its cause. */
 		smp_mb();
-		raw_spin_lock(&c->mem->lock);
+		window_lock(c->mem);
 	}
 	ret = window_copy_entry(c, pte, address);
 	if (address == c->want)
 		c->ret = ret;
 	if (address + PAGE_SIZE == c->end)
-		raw_spin_unlock(&c->mem->lock);
+		window_unlock(c->mem);
 	return 0;
 }
 
@@ -382,7 +395,8 @@ enum window_why {
 };
 
 /* Return: whether it was done. */
-static bool window_mark_note(struct mem *mem, u64 gfn, u64 *note, enum window_why why)
+static bool window_mark_note(struct mem *mem, struct kvm_tdp_cursor *cursor, u64 gfn,
+			     u64 *note, enum window_why why)
 {
 	u64 pfn = *note & NOTE_PFN;
 	bool held = *note & NOTE_HELD;
@@ -395,7 +409,7 @@ static bool window_mark_note(struct mem *mem, u64 gfn, u64 *note, enum window_wh
 		return held;
 	}
 	/* What is there now will be taken by an invalidate of its own, as a new copy. */
-	if (!held && window_look_up(mem, gfn) == pfn)
+	if (!held && window_look_up(mem, cursor, gfn) == pfn)
 		return false;
 	if (why == WINDOW_REVOKE) {
 		*note |= NOTE_VOID;
@@ -419,19 +433,22 @@ static bool window_mark(struct mem *mem, u64 *gfn, u64 *end, enum window_why why
 {
 	unsigned long index, last = (*end - 1) / WINDOW_CHUNK;
 	u64 *notes, at, stop, batch, marked_gfn = *end, marked_end = *gfn;
+	struct kvm_tdp_cursor cursor;
 
 	xa_for_each_range(&mem->window.notes, index, notes, *gfn / WINDOW_CHUNK, last) {
 		at = max_t(u64, *gfn, index * WINDOW_CHUNK);
 		stop = min_t(u64, *end, (index + 1) * WINDOW_CHUNK);
 		while (at < stop) {
-			raw_spin_lock(&mem->lock);
+			cursor = (struct kvm_tdp_cursor){ 0 };
+			window_lock(mem);
 			for (batch = min(stop, at + WINDOW_BATCH); at < batch; at++) {
-				if (!window_mark_note(mem, at, &notes[at % WINDOW_CHUNK], why))
+				if (!window_mark_note(mem, &cursor, at,
+						      &notes[at % WINDOW_CHUNK], why))
 					continue;
 				marked_gfn = min(marked_gfn, at);
 				marked_end = at + 1;
 			}
-			raw_spin_unlock(&mem->lock);
+			window_unlock(mem);
 		}
 	}
 	*gfn = marked_gfn;

@@ -92,10 +92,29 @@ static void build(struct walk *w)
 		bail("the table is refused");
 }
 
+/* With a cursor that has been in the same 2M, and is taken to others: all alike? */
+static bool cursor_agrees(const struct walk *w, int ret)
+{
+	struct kvm_tdp_cursor cursor = { 0 };
+	struct kvm_tdp_leaf leaf;
+	u64 other = w->gpa ^ BIT_ULL(21);
+	int theirs = kvm_tdp_walk(&w->table, other, &leaf);
+
+	kvm_tdp_walk_from(&w->table, &cursor, w->gpa ^ 0x3000, &leaf);
+	memset(&leaf, 0xee, sizeof(leaf));
+	return kvm_tdp_walk_from(&w->table, &cursor, w->gpa, &leaf) == ret &&
+	       !memcmp(&leaf, &w->found, sizeof(leaf)) &&
+	       kvm_tdp_walk_from(&w->table, &cursor, other, &leaf) == theirs;
+}
+
+/* -EBADF: by a cursor another leaf is found. */
 static int walk(struct walk *w)
 {
+	int ret;
+
 	memset(&w->found, 0xee, sizeof(w->found));
-	return kvm_tdp_walk(&w->table, w->gpa, &w->found);
+	ret = kvm_tdp_walk(&w->table, w->gpa, &w->found);
+	return cursor_agrees(w, ret) ? ret : -EBADF;
 }
 
 static bool found(struct walk *w, u8 access)
