@@ -174,6 +174,7 @@ static void test_pages(void)
 	char buf[64];
 	struct iovec here = { buf, sizeof(buf) }, there = { (void *)window, sizeof(buf) };
 	int pipes[2], proc_mem = must(open("/proc/self/mem", O_RDONLY));
+	const unsigned char *hole;
 
 	begin();
 	there.iov_base = (void *)window;
@@ -183,7 +184,9 @@ static void test_pages(void)
 	must(pipe(pipes));
 	is(sys(vmsplice(pipes[1], &there, 1, 0)), -EFAULT, "vmsplice");
 	is(sys(write(pipes[1], window, sizeof(buf))), sizeof(buf), "a copy by write()");
-	is(sys(write(pipes[1], window + SIZE, sizeof(buf))), -EFAULT, "of what is not there");
+	hole = map_at(mem_fd, HOLE, PAGE_4K);
+	is(sys(write(pipes[1], hole, sizeof(buf))), -EFAULT, "of what is not there");
+	munmap((void *)hole, PAGE_4K);
 	close(pipes[0]);
 	close(pipes[1]);
 	close(proc_mem);
