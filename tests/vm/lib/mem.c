@@ -285,8 +285,11 @@ bool mem_pageout(void *hva, size_t size)
 	for (i = 0; i < 50 && mem_any_present(hva, size); i++) {
 		if (madvise(hva, size, MADV_PAGEOUT))
 			bail("MADV_PAGEOUT: errno %d", errno);
-		if (i)
+		if (i) {
+			/* That empties them. */
+			sys_drop_caches();
 			usleep(20000);
+		}
 	}
 	return !mem_any_present(hva, size);
 }
