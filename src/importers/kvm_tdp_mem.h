@@ -12,6 +12,14 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#define MEM_WINDOW_ERRORS	16
+
+/* Why a page could not be had, for the reader who tries again; mem->lock. */
+struct mem_window_error {
+	u64 gfn;
+	vm_fault_t fault;
+};
+
 /**
  * struct mem_window - what is mapped of a file; see window.c
  * @mapping: of the file; its i_mmap has the mappings
@@ -22,9 +30,11 @@
  * @held_start: mem->lock: first gfn that may have a held page
  * @held_end: mem->lock: gfn behind the last one; 0: none has
  * @held_since: mem->lock: when the first of them was, in ns
+ * @held_now: mem->lock: pages
  * @held_pages: mem->lock: pages that were held, ever
  * @held_ns: mem->lock: the longest that one was
  * @work: lets go of held pages
+ * @errors: by gfn
  */
 struct mem_window {
 	struct address_space mapping;
@@ -35,9 +45,11 @@ struct mem_window {
 	u64 held_start;
 	u64 held_end;
 	u64 held_since;
+	u64 held_now;
 	u64 held_pages;
 	u64 held_ns;
 	struct work_struct work;
+	struct mem_window_error errors[MEM_WINDOW_ERRORS];
 };
 
 /**

@@ -50,31 +50,34 @@
 
 /* Notes of one array, a page: what a page table of the reader's spans at best. */
 #define WINDOW_CHUNK	(PAGE_SIZE / sizeof(u64))
+/* Of all files: 2^30 notes, each of which may be a reference on the same page. */
+#define WINDOW_MAX_CHUNKS	(1 << 21)
 /* Entries that are copied by a fault. */
 #define WINDOW_AROUND	32UL
 /* Notes that are looked at in one hold of mem->lock. */
 #define WINDOW_BATCH	32UL
 /* Mappings of one VM's memory: each is zapped while the host waits. */
 #define WINDOW_MAPPINGS	64
-/* How often revoke tries for i_mmap_rwsem: for about a millisecond. */
-#define WINDOW_TRIES	20
+/* How often revoke tries for i_mmap_rwsem: for some milliseconds. */
+#define WINDOW_TRIES	100
 
-/* A note is 0, or NOTE_ERROR and a vm_fault_t, or NOTE_SET, a pfn and these. */
+/* A note is 0, or NOTE_SET, a pfn and these. */
 #define NOTE_SET	BIT_ULL(63)
 #define NOTE_HELD	BIT_ULL(62)	/* by a reference on the page */
 #define NOTE_VOID	BIT_ULL(61)	/* is being zapped; not copied since */
-#define NOTE_ERROR	BIT_ULL(60)	/* for the reader who asks again */
 #define NOTE_PFN	GENMASK_ULL(51, 0)
 
 /**
  * struct window_zap - one that runs
- * @node: in window->zaps
+ * @node: in window->zaps; mem->lock
+ * @node_of_all: in zappers; zappers_lock
  * @task: runs it
  * @gfn: first that it may zap
  * @end: behind the last one
  */
 struct window_zap {
 	struct list_head node;
+	struct list_head node_of_all;
 	const struct task_struct *task;
 	u64 gfn;
 	u64 end;
@@ -105,6 +108,12 @@ struct window_copy {
 static DEFINE_MUTEX(windows_lock);
 static LIST_HEAD(windows);		/* windows_lock */
 
+static DEFINE_RAW_SPINLOCK(zappers_lock);	/* taken alone */
+static LIST_HEAD(zappers);		/* zappers_lock: all zaps that run */
+
+/* Arrays of notes: no page can be held more often than its count may count. */
+static atomic_t windows_nr_notes = ATOMIC_INIT(0);
+
 /* Of its own: it gives memory back, for which the OOM killer may wait. */
 static struct workqueue_struct *windows_wq;	/* constant */
 
@@ -131,6 +140,12 @@ static u64 *window_notes(struct mem_window *window, u64 gfn)
 	return xa_load(&window->notes, gfn / WINDOW_CHUNK);
 }
 
+static void window_free_notes(void *notes)
+{
+	free_page((unsigned long)notes);
+	atomic_dec(&windows_nr_notes);
+}
+
 static int window_need_notes(struct mem_window *window, u64 gfn)
 {
 	void *notes;
@@ -138,14 +153,20 @@ static int window_need_notes(struct mem_window *window, u64 gfn)
 
 	if (window_notes(window, gfn))
 		return 0;
+	if (atomic_inc_return(&windows_nr_notes) > WINDOW_MAX_CHUNKS)
+		goto err;
 	notes = (void *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!notes)
-		return -ENOMEM;
+		goto err;
 	ret = xa_insert(&window->notes, gfn / WINDOW_CHUNK, notes, GFP_KERNEL_ACCOUNT);
-	if (ret)
-		free_page((unsigned long)notes);
+	if (!ret)
+		return 0;
+	window_free_notes(notes);
 	/* Somebody else has put it there. */
 	return ret == -EBUSY ? 0 : ret;
+err:
+	atomic_dec(&windows_nr_notes);
+	return -ENOMEM;
 }
 
 /* The pfn that the table has, readable; 0: none.  @cursor: of this hold of the lock. */
@@ -222,7 +243,11 @@ static int window_copy(struct mem *mem, const struct vm_fault *vmf)
 	u64 offset;
 	int ret;
 
-	ret = window_need_notes(&mem->window, vmf->pgoff);
+	/* Notes are kept for what there is. */
+	window_lock(mem);
+	ret = window_look_up(mem, NULL, vmf->pgoff) ? 0 : -ENXIO;
+	window_unlock(mem);
+	ret = ret ?: window_need_notes(&mem->window, vmf->pgoff);
 	if (ret)
 		return ret;
 	c.notes = window_notes(&mem->window, vmf->pgoff);
@@ -236,34 +261,29 @@ static int window_copy(struct mem *mem, const struct vm_fault *vmf)
 	return ret ?: c.ret;
 }
 
-/* Why the page could not be had when the reader asked last, with mmap_lock dropped. */
+/* Why the page could not be had when a reader asked last, with mmap_lock dropped. */
 static vm_fault_t window_take_error(struct mem *mem, u64 gfn, bool again)
 {
-	u64 *notes = window_notes(&mem->window, gfn), *note;
+	struct mem_window_error *error = &mem->window.errors[gfn % MEM_WINDOW_ERRORS];
 	vm_fault_t fault = 0;
 
-	if (!notes)
-		return 0;
-	note = &notes[gfn % WINDOW_CHUNK];
 	raw_spin_lock(&mem->lock);
-	if (*note & NOTE_ERROR) {
+	if (error->gfn == gfn) {
 		if (again)
-			fault = (__force vm_fault_t)*note;
-		*note = 0;
+			fault = error->fault;
+		error->fault = 0;
 	}
 	raw_spin_unlock(&mem->lock);
 	return fault;
 }
 
-static void window_leave_error(struct mem *mem, u64 gfn, int error)
+static void window_leave_error(struct mem *mem, u64 gfn, vm_fault_t fault)
 {
-	u64 *note = &window_notes(&mem->window, gfn)[gfn % WINDOW_CHUNK];
-	vm_fault_t fault = error == -ENOMEM ? VM_FAULT_OOM :
-			   error == -EHWPOISON ? VM_FAULT_HWPOISON : VM_FAULT_SIGBUS;
+	struct mem_window_error *error = &mem->window.errors[gfn % MEM_WINDOW_ERRORS];
 
 	raw_spin_lock(&mem->lock);
-	if (!*note)
-		*note = NOTE_ERROR | (__force u32)fault;
+	error->gfn = gfn;
+	error->fault = fault;
 	raw_spin_unlock(&mem->lock);
 }
 
@@ -274,29 +294,35 @@ static void window_ask(struct mem *mem, u64 gfn, int why)
 	int ret;
 
 	if (why == -EBUSY) {
-		flush_work(&mem->window.work);
+		/* Or for who has yet to tell of it, and may be waiting for this CPU. */
+		if (!flush_work(&mem->window.work))
+			schedule_timeout_killable(1);
 		return;
 	}
 	ret = mem->tdp_fd->ops->fault(mem->tdp_fd, NULL, gfn, type);
-	if (ret && ret != -EAGAIN && ret != -EINTR)
-		window_leave_error(mem, gfn, ret);
+	if (ret == -EHWPOISON)
+		window_leave_error(mem, gfn, VM_FAULT_HWPOISON);
+	else if (ret && ret != -EAGAIN && ret != -EINTR)
+		window_leave_error(mem, gfn, VM_FAULT_SIGBUS);
 }
 
 static vm_fault_t window_fault(struct vm_fault *vmf)
 {
 	struct file *file = vmf->vma->vm_file;
 	struct mem *mem = file->private_data;
+	bool again = vmf->flags & FAULT_FLAG_TRIED;
 	u64 gfn = vmf->pgoff;
 	vm_fault_t fault;
 	int ret;
 
-	fault = window_take_error(mem, gfn, vmf->flags & FAULT_FLAG_TRIED);
-	if (fault & VM_FAULT_ERROR)
-		return fault & VM_FAULT_ERROR;
 	ret = window_copy(mem, vmf);
 	if (!ret)
 		return VM_FAULT_NOPAGE;
-	if (ret == -ENOMEM)
+	fault = window_take_error(mem, gfn, again);
+	if (fault)
+		return fault;
+	/* Once it may be that the page table, while it was empty, was freed meanwhile. */
+	if (ret == -ENOMEM && again)
 		return VM_FAULT_OOM;
 	if (ret == -EFAULT || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY))
 		return VM_FAULT_SIGBUS;
@@ -305,7 +331,8 @@ static vm_fault_t window_fault(struct vm_fault *vmf)
 	/* The VM's mmap_lock is wanted next, and may be this one. */
 	get_file(file);
 	release_fault_lock(vmf);
-	window_ask(mem, gfn, ret);
+	if (ret != -ENOMEM)
+		window_ask(mem, gfn, ret);
 	fput(file);
 	return VM_FAULT_RETRY;
 }
@@ -324,12 +351,6 @@ static void window_vm_close(struct vm_area_struct *vma)
 	atomic_dec(&mem->window.nr_mappings);
 }
 
-static const struct vm_operations_struct window_vm_ops = {
-	.open = window_vm_open,
-	.close = window_vm_close,
-	.fault = window_fault,
-};
-
 /* Of the VM's memory, by all files. */
 static unsigned int window_count(const struct mem *mem)
 {
@@ -344,11 +365,30 @@ static unsigned int window_count(const struct mem *mem)
 	return nr;
 }
 
+static int window_may_split(struct vm_area_struct *vma, unsigned long address)
+{
+	unsigned int nr;
+
+	mutex_lock(&windows_lock);
+	nr = window_count(vma->vm_file->private_data);
+	mutex_unlock(&windows_lock);
+	return nr < WINDOW_MAPPINGS ? 0 : -ENOMEM;
+}
+
+static const struct vm_operations_struct window_vm_ops = {
+	.open = window_vm_open,
+	.close = window_vm_close,
+	.may_split = window_may_split,
+	.fault = window_fault,
+};
+
 int window_mmap(struct mem *mem, struct vm_area_struct *vma)
 {
 	int ret = 0;
 
-	if (!(vma->vm_flags & VM_MAYSHARE))
+	/* Not beyond what a gfn can be. */
+	if (!(vma->vm_flags & VM_MAYSHARE) ||
+	    vma->vm_pgoff + vma_pages(vma) > PHYS_PFN(-1UL))
 		return -EINVAL;
 	if (vma->vm_flags & (VM_WRITE | VM_EXEC))
 		return -EACCES;
@@ -378,6 +418,8 @@ static void window_zap(struct mem_window *window, u64 gfn, u64 end)
 	/* In their order: mremap() without locks of ours relies on it. */
 	for (node = rb_first_cached(&window->mapping.i_mmap); node; node = rb_next(node)) {
 		vma = rb_entry(node, struct vm_area_struct, shared.rb);
+		if (vma->vm_pgoff >= end)
+			break;
 		first = max_t(u64, gfn, vma->vm_pgoff);
 		last = min_t(u64, end, vma->vm_pgoff + vma_pages(vma));
 		if (first < last)
@@ -420,6 +462,7 @@ static bool window_mark_note(struct mem *mem, struct kvm_tdp_cursor *cursor, u64
 	/* Until this invalidate has returned the page is the guest's. */
 	get_page(pfn_to_page(pfn));
 	*note |= NOTE_HELD;
+	mem->window.held_now++;
 	mem->window.held_pages++;
 	return true;
 }
@@ -449,6 +492,8 @@ static bool window_mark(struct mem *mem, u64 *gfn, u64 *end, enum window_why why
 				marked_end = at + 1;
 			}
 			window_unlock(mem);
+			if (why != WINDOW_HOLD)
+				cond_resched();
 		}
 	}
 	*gfn = marked_gfn;
@@ -456,13 +501,13 @@ static bool window_mark(struct mem *mem, u64 *gfn, u64 *end, enum window_why why
 	return *gfn < *end;
 }
 
-static bool window_zap_is_last(const struct mem *mem, const struct window_zap *zap)
+static bool window_is_last(const struct mem *mem, u64 gfn, u64 end)
 {
 	const struct window_zap *other;
 
 	lockdep_assert_held(&mem->lock);
 	list_for_each_entry(other, &mem->window.zaps, node) {
-		if (other != zap && other->gfn < zap->end && zap->gfn < other->end)
+		if (other->gfn < end && gfn < other->end)
 			return false;
 	}
 	return true;
@@ -474,7 +519,7 @@ static bool window_zap_is_last(const struct mem *mem, const struct window_zap *z
  *
  * Return: whether that was left to another zap.
  */
-static bool window_unmark(struct mem *mem, const struct window_zap *zap, u64 gfn, u64 end)
+static bool window_unmark(struct mem *mem, u64 gfn, u64 end)
 {
 	unsigned long index, last = (end - 1) / WINDOW_CHUNK;
 	struct page *pages[WINDOW_BATCH];
@@ -488,7 +533,7 @@ static bool window_unmark(struct mem *mem, const struct window_zap *zap, u64 gfn
 		while (at < stop) {
 			nr = 0;
 			raw_spin_lock(&mem->lock);
-			left |= !window_zap_is_last(mem, zap);
+			left |= !window_is_last(mem, gfn, end);
 			for (batch = min(stop, at + WINDOW_BATCH); at < batch; at++) {
 				note = &notes[at % WINDOW_CHUNK];
 				if (!(*note & NOTE_VOID) || left)
@@ -497,36 +542,34 @@ static bool window_unmark(struct mem *mem, const struct window_zap *zap, u64 gfn
 					pages[nr++] = pfn_to_page(*note & NOTE_PFN);
 				*note = 0;
 			}
+			mem->window.held_now -= nr;
 			raw_spin_unlock(&mem->lock);
 			while (nr)
 				put_page(pages[--nr]);
+			cond_resched();
 		}
 	}
 	return left;
 }
 
-/*
- * What is marked as void is zapped before the zap ends: nobody else need look whether
- * it was.
- *
- * Return: as window_unmark().
- */
-static bool window_zap_marked(struct mem *mem, const struct window_zap *zap,
-			      enum window_why why)
+/* Is this the notifier of a reader's mm, called for a zap of this very task's? */
+static bool window_is_nested(void)
 {
-	u64 gfn = zap->gfn, end = zap->end;
+	const struct window_zap *zap;
+	bool found = false;
 
-	if (!window_mark(mem, &gfn, &end, why))
-		return false;
-	window_zap(&mem->window, gfn, end);
-	return window_unmark(mem, zap, gfn, end);
+	raw_spin_lock(&zappers_lock);
+	list_for_each_entry(zap, &zappers, node_of_all)
+		found |= zap->task == current;
+	raw_spin_unlock(&zappers_lock);
+	return found;
 }
 
-static void window_zap_begin(struct mem *mem, struct window_zap *zap, u64 gfn, u64 end)
+static void window_zap_begin(struct mem *mem, struct window_zap *zap)
 {
-	zap->task = current;
-	zap->gfn = gfn;
-	zap->end = end;
+	raw_spin_lock(&zappers_lock);
+	list_add(&zap->node_of_all, &zappers);
+	raw_spin_unlock(&zappers_lock);
 	raw_spin_lock(&mem->lock);
 	list_add(&zap->node, &mem->window.zaps);
 	raw_spin_unlock(&mem->lock);
@@ -537,19 +580,35 @@ static void window_zap_end(struct mem *mem, struct window_zap *zap)
 	raw_spin_lock(&mem->lock);
 	list_del(&zap->node);
 	raw_spin_unlock(&mem->lock);
+	raw_spin_lock(&zappers_lock);
+	list_del(&zap->node_of_all);
+	raw_spin_unlock(&zappers_lock);
 }
 
-/* Is this called by the notifier of a reader's mm, for a zap of this very task's? */
-static bool window_is_nested(struct mem *mem)
+/*
+ * Mark and zap; nobody else need look whether what is marked was zapped.  i_mmap_rwsem is
+ * held.
+ *
+ * Return: as window_unmark().
+ */
+static bool window_zap_marked(struct mem *mem, u64 gfn, u64 end, enum window_why why)
 {
-	const struct window_zap *zap;
-	bool found = false;
+	struct window_zap zap = { .task = current, .gfn = gfn, .end = end };
+	bool marked;
 
-	raw_spin_lock(&mem->lock);
-	list_for_each_entry(zap, &mem->window.zaps, node)
-		found |= zap->task == current;
-	raw_spin_unlock(&mem->lock);
-	return found;
+	window_zap_begin(mem, &zap);
+	marked = window_mark(mem, &gfn, &end, why);
+	if (marked) {
+		/*
+		 * The notifiers of the reader's mm may be called from those of the VM's,
+		 * for which lockdep has one map.  None of ours waits for another mm.
+		 */
+		lockdep_off();
+		window_zap(&mem->window, gfn, end);
+		lockdep_on();
+	}
+	window_zap_end(mem, &zap);
+	return marked && window_unmark(mem, gfn, end);
 }
 
 static bool window_trylock(struct mem_window *window)
@@ -577,23 +636,13 @@ void window_revoke(struct mem *mem, u64 gfn, u64 end)
 {
 	struct mem_window *window = &mem->window;
 	unsigned long index = gfn / WINDOW_CHUNK;
-	struct window_zap zap;
 
 	might_sleep();
+	/* A zap in a zap, of another file's even, might go on for as long as there are files. */
 	if (!xa_find(&window->notes, &index, (end - 1) / WINDOW_CHUNK, XA_PRESENT) ||
-	    window_is_nested(mem))
+	    window_is_nested() || !window_trylock(window))
 		return;
-	if (!window_trylock(window))
-		return;
-	window_zap_begin(mem, &zap, gfn, end);
-	/*
-	 * The notifiers of the reader's mm are called from those of the VM's, for which
-	 * lockdep has one map.  None of ours waits for another mm.
-	 */
-	lockdep_off();
-	window_zap_marked(mem, &zap, WINDOW_REVOKE);
-	lockdep_on();
-	window_zap_end(mem, &zap);
+	window_zap_marked(mem, gfn, end, WINDOW_REVOKE);
 	i_mmap_unlock_read(&window->mapping);
 }
 
@@ -629,7 +678,6 @@ static void window_work(struct work_struct *work)
 {
 	struct mem_window *window = container_of(work, struct mem_window, work);
 	struct mem *mem = window_mem(window);
-	struct window_zap zap;
 	u64 gfn, end, since;
 	bool left;
 
@@ -643,9 +691,7 @@ static void window_work(struct work_struct *work)
 		return;
 
 	i_mmap_lock_read(&window->mapping);
-	window_zap_begin(mem, &zap, gfn, end);
-	left = window_zap_marked(mem, &zap, WINDOW_WORK);
-	window_zap_end(mem, &zap);
+	left = window_zap_marked(mem, gfn, end, WINDOW_WORK);
 	i_mmap_unlock_read(&window->mapping);
 
 	raw_spin_lock(&mem->lock);
@@ -661,13 +707,15 @@ static void window_work(struct work_struct *work)
 
 void window_show(struct mem *mem, struct seq_file *m)
 {
-	u64 pages, ns;
+	u64 now, pages, ns;
 
 	raw_spin_lock(&mem->lock);
+	now = mem->window.held_now;
 	pages = mem->window.held_pages;
 	ns = mem->window.held_ns;
 	raw_spin_unlock(&mem->lock);
 	seq_printf(m, "kvm_tdp_mem_mappings:\t%d\n", atomic_read(&mem->window.nr_mappings));
+	seq_printf(m, "kvm_tdp_mem_held_now:\t%llu\n", now);
 	seq_printf(m, "kvm_tdp_mem_held:\t%llu\n", pages);
 	seq_printf(m, "kvm_tdp_mem_held_us:\t%llu\n", DIV_ROUND_UP_ULL(ns, NSEC_PER_USEC));
 }
@@ -723,8 +771,8 @@ void window_exit(struct mem *mem)
 	/* Once more, and to its end: a zap may have left pages to another. */
 	cancel_work_sync(&window->work);
 	window_work(&window->work);
-	WARN_ON_ONCE(window->held_end || !list_empty(&window->zaps));
+	WARN_ON_ONCE(window->held_end || window->held_now || !list_empty(&window->zaps));
 	xa_for_each(&window->notes, index, notes)
-		free_page((unsigned long)notes);
+		window_free_notes(notes);
 	xa_destroy(&window->notes);
 }

@@ -84,7 +84,7 @@ active proctype filler()
 #ifdef M_LAST
 #define IS_LAST	true
 #else
-#define IS_LAST	(zaps == me)
+#define IS_LAST	(zaps == 0)
 #endif
 
 #ifdef M_HOLD
@@ -118,20 +118,18 @@ inline revoke()
 		fi
 	}
 	if
-	:: marked ->
+	:: marked -> pte = 0
 #ifdef M_ZAPPED
-		/* The try for i_mmap_rwsem comes after the mark, and may fail. */
-		if
-		:: pte = 0; unmark()
-		:: skip
-		fi
-#else
-		pte = 0;
-		unmark()
+	/* The try for i_mmap_rwsem comes after the mark, and may fail. */
+	:: marked -> marked = false
 #endif
 	:: !marked
 	fi;
-	atomic { zaps = zaps & ~me }
+	atomic { zaps = zaps & ~me };
+	if
+	:: marked -> unmark()
+	:: !marked
+	fi
 }
 
 inline invalidate()
@@ -219,8 +217,12 @@ end:	do
 			fi
 		}
 		if
+		:: marked -> pte = 0
+		:: !marked
+		fi;
+		atomic { zaps = zaps & ~me };
+		if
 		:: marked ->
-			pte = 0;
 			unmark();
 			/* Left to another zap, which may have ended: again. */
 			atomic {
@@ -230,8 +232,7 @@ end:	do
 				fi
 			}
 		:: !marked
-		fi;
-		atomic { zaps = zaps & ~me }
+		fi
 	od
 }
 

@@ -39,8 +39,8 @@
  * Where the host, or KVM when it deletes a memslot, cannot wait, or somebody maps and
  * unmaps the same file meanwhile, a reader may see the page that was there for some
  * moments: that page is held until no reader has it, so it is nobody else's.  The fdinfo
- * of the file has kvm_tdp_mem_mappings; kvm_tdp_mem_held, pages that were held, ever; and
- * kvm_tdp_mem_held_us, the longest that one was.
+ * of the file has kvm_tdp_mem_mappings; kvm_tdp_mem_held_now, pages that are held;
+ * kvm_tdp_mem_held, those that were, ever; kvm_tdp_mem_held_us, the longest that one was.
  *
  * Structs begin with @size and are extensible as those of kvm_tdp.h, with the same
  * common errors (ENOTTY, EFAULT, EINVAL, E2BIG).

@@ -223,6 +223,65 @@ static void test_many(void)
 	end();
 }
 
+/* Pieces of a mapping count, too: the host looks at each. */
+static void test_split(void)
+{
+	const unsigned int pages = 256;
+	const unsigned char *at;
+	unsigned int i;
+
+	begin();
+	at = map_at(mem_fd, GPA, pages * PAGE_4K);
+	for (i = 1; i < pages; i += 2) {
+		if (mprotect((void *)(at + i * PAGE_4K), PAGE_4K, PROT_NONE))
+			break;
+	}
+	is(errno, ENOMEM, "one too many");
+	is(told(mem_fd, "kvm_tdp_mem_mappings:"), 64, "mappings");
+	munmap((void *)at, pages * PAGE_4K);
+	is(told(mem_fd, "kvm_tdp_mem_mappings:"), 1, "mappings left");
+	end();
+}
+
+/*
+ * Windows on the same page by many files, each behind a slot of the same VM: a zap calls
+ * the VM's notifier, which tells the other files.
+ */
+#define NESTED	48
+
+static void test_nested(void)
+{
+	const unsigned char *at[NESTED];
+	int files[NESTED];
+	unsigned int i, seen = 0;
+
+	begin();
+	for (i = 0; i < NESTED; i++) {
+		files[i] = must(sys(kvm_tdp_mem_open(eb.tdp, getpid(), O_RDONLY)));
+		at[i] = map_at(files[i], GPA, PAGE_4K);
+		must(sys(vm_slot(&eb.vm, 10 + i, GPA + PAGE_2M + i * PAGE_4K, PAGE_4K,
+				 (void *)at[i], KVM_MEM_READONLY)));
+		seen += peek(at[i]) == *(unsigned char *)eb.mem.hva;
+	}
+	is(seen, NESTED, "all show the page");
+	must(madvise(eb.mem.hva, PAGE_4K, MADV_DONTNEED));
+	fill(eb.mem.hva, 0, PAGE_4K, 7);
+	for (i = ACTOR_PATIENCE, seen = 0; i && seen < NESTED; i--) {
+		usleep(1000);
+		for (seen = 0; seen < NESTED; seen++) {
+			if (peek(at[seen]) != *(unsigned char *)eb.mem.hva)
+				break;
+		}
+	}
+	is(seen, NESTED, "all show what is there then, when the workers ran");
+	for (i = 0; i < NESTED; i++) {
+		vm_unmap(&eb.vm, 10 + i);
+		munmap((void *)at[i], PAGE_4K);
+		close(files[i]);
+	}
+	end();
+}
+
 /* What the host does to the first pages, and what is there then. */
 static void lose_zeroed(void)
 {
@@ -352,6 +411,8 @@ static void test_slot(void)
 		usleep(1000);
 	is(peek(window), -SIGBUS, "then it is gone");
 	is(peek(window + SIZE - 1), -SIGBUS, "all of it");
+	for (i = ACTOR_PATIENCE; !told(mem_fd, "kvm_tdp_mem_held_us:") && i; i--)
+		usleep(1000);
 	ok(told(mem_fd, "kvm_tdp_mem_held_us:") > 0, "how long it was held is told");
 	kmod_unstop(kmod, 0);
 	close(kmod);
@@ -516,6 +577,13 @@ static void storm_read(unsigned int seed)
 	_exit(0);
 }
 
+/* What is held may be seen. */
+static void storm_settle(void)
+{
+	while (told(mem_fd, "kvm_tdp_mem_held_now:"))
+		usleep(1000);
+}
+
 static void storm_write(unsigned int page)
 {
 	uint64_t *at = eb.mem.hva + page * PAGE_4K;
@@ -524,6 +592,7 @@ static void storm_write(unsigned int page)
 	storm->most[page] = gen;
 	for (i = 0; i < 512; i++)
 		*(volatile uint64_t *)&at[i] = storm_word(page, gen);
+	storm_settle();
 	storm->least[page] = gen;
 }
 
@@ -569,11 +638,7 @@ static void storm_round(unsigned int *seed)
 		break;
 	case 6:
 		vm_unmap(&eb.vm, 1);
-		/* What was there may be seen until the worker ran. */
-		for (page = 0; page < PAGES; page++) {
-			while (peek(window + page * PAGE_4K) >= 0)
-				usleep(1000);
-		}
+		storm_settle();
 		vm_map(&eb.vm, 1, GPA, &eb.mem);
 		return;
 	case 7:
@@ -627,6 +692,8 @@ static const struct tap_case cases[] = {
 	{ "refused", test_refused },
 	{ "pages", test_pages },
 	{ "many", test_many },
+	{ "split", test_split },
+	{ "nested", test_nested },
 	{ "lost", test_lost },
 	{ "slot", test_slot },
 	{ "logged", test_logged },
