@@ -30,12 +30,13 @@ void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, unsigned int 
 	struct ktdp_revoke revoke = { .write_only = flags & KTDP_REVOKE_WRITE };
 	bool may_sleep = flags & KTDP_REVOKE_MAY_SLEEP;
 	u64 limit = tdp->table.fmt.gfn_end;
-	u64 mask = ktdp_level_mask(tdp->table.fmt.max_leaf_level);
+	u64 mask;
 
 	end = min(end, limit);
 	if (start >= end)
 		return;
 	if (ktdp_table_revoke(&tdp->table, start, end, &revoke)) {
+		mask = ktdp_level_mask(READ_ONCE(tdp->table.leaf_level));
 		start &= ~mask;
 		end = (end + mask) & ~mask;
 	} else if (!revoke.end) {

@@ -143,7 +143,9 @@ struct kvm_exported_tdp_ops {
  * @invalidate: Translations of guest physical bytes [@start, @start + @size)
  *	are void.  @start and @size are multiples of 4096; (0, -1) means all.
  *	When it returns, the importer must hold no translation of the range
- *	and have no access through one in flight: the memory is reused then.
+ *	and have no access through one in flight: the memory is reused then.  (Or it
+ *	holds, by a reference on the page, taken before it returns, what it cannot let
+ *	go of at once, and does so soon.)
  *	It may cover more than was mapped, and covers whole leaves: of a leaf
  *	that goes each call that touches it covers all, also where several
  *	CPUs tell of parts of it at once.  Table pages may be freed (after an
@@ -166,16 +168,19 @@ struct kvm_exported_tdp_ops {
  *	returns.
  * @revoke: For an importer to which letting go comes cheaper if it may sleep: called
  *	just before @invalidate, with the same range, where the host takes memory back
- *	and can wait.  Not where KVM changes a slot or the dirty log, nor where the host
- *	must not sleep (the OOM reaper): @invalidate is always called, and is to see to
- *	what is left.  The table is clear already, as long as nobody fills it anew.
- *	May be NULL.
+ *	and can wait.  Not where KVM changes a slot or the dirty log, where a leaf makes
+ *	room for one of another size, nor where the host must not sleep (the OOM
+ *	reaper): @invalidate is always called, and is to see to what is left.  The table
+ *	is clear already, as long as nobody fills it anew.  May be NULL.
  *
- *	Context: process context, which may sleep.  But whoever changes the memory may
- *	hold mmap_lock, the lock of a folio, i_mmap_rwsem of a file, the lock of an
- *	anon_vma, or be in reclaim; and KVM's memslots wait.  So it must not wait for
- *	one of these, for a lock under which one is taken (mm_take_all_locks() takes
- *	all of a process), allocate, nor call register, unregister, fault or put.
+ *	Context: process context, which may sleep, on several CPUs at once.  But whoever
+ *	changes the memory may hold mmap_lock, the lock of a folio, i_mmap_rwsem of a
+ *	file, the lock of an anon_vma, or be in reclaim; KVM's memslots wait, and, as of
+ *	@gone, whatever exits.  So it must not wait for one of these, for a lock under
+ *	which one is taken (mm_take_all_locks() takes all of a process), for a TDP fd to
+ *	be created or closed, nor allocate, or call register, unregister, fault or put.
+ *	If what it does calls mmu_notifiers, it may be entered anew by the same task, for
+ *	the same importer or another: it has to see to it that this ends.
  */
 struct kvm_tdp_importer_ops {
 	void (*invalidate)(void *data, unsigned long start, unsigned long size);

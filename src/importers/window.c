@@ -51,7 +51,7 @@
 /* Notes of one array, a page: what a page table of the reader's spans at best. */
 #define WINDOW_CHUNK	(PAGE_SIZE / sizeof(u64))
 /* Of all files: 2^30 notes, each of which may be a reference on the same page. */
-#define WINDOW_MAX_CHUNKS	(1 << 21)
+#define WINDOW_MAX_CHUNKS	((int)BIT(21))
 /* Entries that are copied by a fault. */
 #define WINDOW_AROUND	32UL
 /* Notes that are looked at in one hold of mem->lock. */

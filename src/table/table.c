@@ -23,6 +23,7 @@ void ktdp_table_init(struct ktdp_table *table)
 
 	raw_spin_lock_init(&table->all);
 	raw_spin_lock_init(&table->pool_lock);
+	table->leaf_level = KTDP_LEVEL_4K;
 	for (i = 0; i < KTDP_REGIONS; i++) {
 		raw_spin_lock_init(&table->regions[i].lock);
 		table->regions[i].window = KTDP_NO_WINDOW;
@@ -305,6 +306,9 @@ static enum ktdp_fill ktdp_table_map_large(struct ktdp_table *table, u64 gfn,
 		return ktdp_table_raise(table, entryp, gfn, level, new);
 	if (!ktdp_table_set(table, entryp, gfn, level, 0, new))
 		return KTDP_FILL_NOT_RAM;
+	/* Who clears a part of the leaf takes one of the locks later. */
+	if (table->leaf_level < level)
+		WRITE_ONCE(table->leaf_level, level);
 	ktdp_table_region(table, gfn)->leaves[level - 1]++;
 	return KTDP_FILL_DONE;
 }

@@ -49,6 +49,7 @@ struct ktdp_table {
 	struct ktdp_fmt fmt;	/* constant */
 	u64 *root;		/* constant */
 	atomic_t notifying;	/* revokes whose importers may not know of it yet */
+	int leaf_level;		/* of the largest leaf there ever was; locks of the leaf */
 	atomic_long_t nr_linked;	/* pages ever linked below the root */
 
 	raw_spinlock_t all;	/* taken before the locks of all regions */

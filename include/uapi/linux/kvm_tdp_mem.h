@@ -26,20 +26,22 @@
  *	kvm_exported_tdp_ops.fault.
  *
  * The memory can be mapped: shared, for reading, at the offset that is the guest physical
- * address (mmap() fails with EACCES to be written or executed, EINVAL private, ENOTCONN
- * not attached, ENOSPC with 64 mappings of the VM's memory, for all of which the host
- * waits when it takes a page back).  A page is mapped when it is touched, together with
- * those around it that are in the table, and is never pinned: when the host takes it back,
- * it goes from all mappings, and the next touch finds what is there then.  What cannot be
- * had, for the reasons above, is SIGBUS; the guest's writes are seen at once, and a read
- * is in no dirty log.  Mappings are not inherited by fork(), are in no core dump, cannot
- * grow, and the kernel takes no reference on their pages: direct I/O, vmsplice(),
- * process_vm_readv() and ptrace() of the reader fail with EFAULT or EIO.
+ * address.  mmap() fails with EACCES to be written or executed, EINVAL private, ENOTCONN not
+ * attached, ENOSPC with 64 mappings of the VM's memory, pieces of one counted each, for all
+ * of which the host waits when it takes a page back.  A page is mapped when it is touched,
+ * with those around it that are in the table, and is never pinned: when the host takes it
+ * back, it goes from all mappings, and the next touch finds what is there then.  What cannot
+ * be had is SIGBUS; where the host is busy with it, the touch waits, until a signal.  The
+ * guest's writes are seen at once, and a read is in no dirty log.  Mappings are not
+ * inherited by fork(), are in no core dump, cannot grow, and lend nobody their pages: direct
+ * I/O, vmsplice(), process_vm_readv() and ptrace() of the reader fail with EFAULT or EIO.
+ * (KVM can have them in a memslot of the reader's, and follows them.)
  *
  * Where the host, or KVM when it deletes a memslot, cannot wait, or somebody maps and
  * unmaps the same file meanwhile, a reader may see the page that was there for some
- * moments: that page is held until no reader has it, so it is nobody else's.  The fdinfo
- * of the file has kvm_tdp_mem_mappings; kvm_tdp_mem_held_now, pages that are held;
+ * moments.  That page is held until no reader has it, as under direct I/O: it is not
+ * reused, though who shares it already, as the VMM's child, may write to it.  The fdinfo of
+ * the file has kvm_tdp_mem_mappings; kvm_tdp_mem_held_now, pages that are held;
  * kvm_tdp_mem_held, those that were, ever; kvm_tdp_mem_held_us, the longest that one was.
  *
  * Structs begin with @size and are extensible as those of kvm_tdp.h, with the same
