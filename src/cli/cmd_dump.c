@@ -15,11 +15,8 @@
 #include <unistd.h>
 
 #include "core.h"
-#include "sparse.h"
+#include "guest.h"
 #include "text.h"
-#include "vmcoreinfo.h"
-
-#define PIECE		(1UL << 20)
 
 enum { KEY_FORCE = 0x200, KEY_PROGRESS, KEY_ZSTD };
 
@@ -35,28 +32,21 @@ struct dump_opts {
 
 struct dump {
 	const struct dump_opts *opts;
-	int mem;
-	struct sparse sparse;
-	bool own;		/* the VM is in the memory of the process */
-	struct ram ram;
-	uint8_t *buf;		/* of PIECE bytes */
+	struct guest guest;
 
 	/* output */
 	int file;
 	int fd;			/* file, or a pipe to zstd, which writes to it */
 	pid_t zstd;
 	bool stream;		/* fd takes bytes in order, and zeroes for holes */
+	bool write;		/* else it is read to find the note only */
 	uint64_t at;		/* of a stream */
 
 	/* findings */
-	struct vmcoreinfo info;
-	uint8_t note[VMCOREINFO_ROOM];
-	bool has_note;
 	bool stopped;
 	uint64_t done;
 	uint64_t written;
 	uint64_t unreadable;
-	struct ram not_mapped;	/* slots that are left out */
 };
 
 static const struct argp_option options[] = {
@@ -283,122 +273,83 @@ static void finish_output(struct dump *dump)
 	unfinished = NULL;
 }
 
-/* Is it the guest's own, and not a copy, or that of a guest in it? */
-static bool is_plausible(struct dump *dump, const struct vmcoreinfo *info)
-{
-	char uts[VMCOREINFO_UTS];
-	size_t done;
-
-	if (!info->has_uts)
-		return true;
-	tdp_mem_read(dump->mem, info->uts, uts, sizeof(uts), &done);
-	return memmem(uts, done, info->release, strlen(info->release) + 1);
-}
-
-static void look_for_note(struct dump *dump, uint64_t gpa)
-{
-	struct vmcoreinfo info;
-	size_t done;
-
-	tdp_mem_read(dump->mem, gpa, dump->note, sizeof(dump->note), &done);
-	if (!vmcoreinfo_parse(dump->note, done, &info) || !is_plausible(dump, &info))
-		return;
-	dump->info = info;
-	dump->has_note = true;
-}
-
 static bool is_zero(const uint8_t *page)
 {
 	return !page[0] && !memcmp(page, page + 1, CORE_PAGE - 1);
 }
 
-/* Whole pages, read from @gpa on; @offset: in the file. */
-static void take(struct dump *dump, uint64_t gpa, size_t length, uint64_t offset, bool write)
+static void put_part(struct dump *dump, const struct guest_part *part, size_t at, size_t end)
+{
+	uint64_t offset = core_head_length(&dump->guest.ram) + dump->done;
+
+	if (at == end)
+		return;
+	if (dump->write)
+		put(dump, offset + at, part->bytes + at, end - at);
+	dump->written += end - at;
+}
+
+/* Pages of zeroes are left out. */
+static void take(struct dump *dump, const struct guest_part *part)
 {
 	size_t at, begin = 0;
 
-	for (at = 0; at < length; at += CORE_PAGE) {
-		if (!is_zero(dump->buf + at)) {
-			if (!dump->has_note && !(write && dump->stream) &&
-			    vmcoreinfo_begins(dump->buf + at))
-				look_for_note(dump, gpa + at);
+	for (at = 0; at < part->length; at += CORE_PAGE) {
+		if (!is_zero(part->bytes + at))
 			continue;
-		}
-		if (write && begin < at)
-			put(dump, offset + begin, dump->buf + begin, at - begin);
-		dump->written += at - begin;
+		put_part(dump, part, begin, at);
 		begin = at + CORE_PAGE;
 	}
-	if (begin < length) {
-		if (write)
-			put(dump, offset + begin, dump->buf + begin, length - begin);
-		dump->written += length - begin;
-	}
+	put_part(dump, part, begin, at);
 }
 
-static void dump_piece(struct dump *dump, const struct ram_piece *piece, uint64_t offset,
-		       bool write)
+static int dump_part(const struct guest_part *part, void *data)
 {
-	uint64_t at, length;
-	size_t done;
-	int err;
+	struct dump *dump = data;
 
-	for (at = 0; at < piece->length; at += length) {
-		if (!write && dump->has_note)
-			return;
-		progress_update(dump->done);
-		length = piece->length - at;
-		if (!sparse_at(&dump->sparse, piece->gpa + at, &length)) {
-			length = length < PIECE ? length : PIECE;
-			err = tdp_mem_read(dump->mem, piece->gpa + at, dump->buf, length, &done);
-			if (err && !tdp_is_gap(err))
-				die("reading at 0x%llx: %s",
-				    (unsigned long long)(piece->gpa + at + done),
-				    kvm_tdp_fault_strerror(-err));
-			if (err) {
-				/* Of a page that goes bad in its midst, what is before that. */
-				length = done / CORE_PAGE * CORE_PAGE + CORE_PAGE;
-				memset(dump->buf + done, 0, length - done);
-				dump->unreadable += CORE_PAGE;
-			}
-			take(dump, piece->gpa + at, length, offset + at, write);
-		}
-		dump->done += length;
-	}
+	progress_update(dump->done);
+	if (!(dump->write && dump->stream))
+		guest_look_in(&dump->guest, part);
+	if (part->bytes)
+		take(dump, part);
+	dump->unreadable += part->unreadable;
+	dump->done += part->length;
+	return !dump->write && dump->guest.has_note;
 }
 
 /* All RAM; without @write only to find the note. */
 static void dump_ram(struct dump *dump, bool write)
 {
-	uint64_t offset = core_head_length(&dump->ram);
-	size_t i;
+	int err;
 
+	dump->write = write;
 	dump->done = 0;
 	dump->written = 0;
 	dump->unreadable = 0;
-	progress_begin(dump->ram.length,
+	progress_begin(dump->guest.ram.length,
 		       dump->opts->progress || (!dump->opts->quiet && isatty(STDERR_FILENO)));
-	for (i = 0; i < dump->ram.nr; i++) {
-		dump_piece(dump, &dump->ram.pieces[i], offset, write);
-		offset += dump->ram.pieces[i].length;
-	}
+	err = guest_walk(&dump->guest, dump_part, dump);
+	if (err < 0)
+		die("reading at 0x%llx: %s", (unsigned long long)dump->guest.failed,
+		    kvm_tdp_fault_strerror(-err));
 	progress_clear();
 }
 
 static void put_head(struct dump *dump)
 {
-	void *head = core_head(&dump->ram, dump->note, dump->has_note ? dump->info.length : 0);
+	const struct guest *guest = &dump->guest;
+	void *head = core_head(&guest->ram, guest->note, guest_note_length(guest));
 
 	if (!head)
 		die("%s", strerror(ENOMEM));
-	put(dump, 0, head, core_head_length(&dump->ram));
+	put(dump, 0, head, core_head_length(&guest->ram));
 	free(head);
 }
 
 /* A stream begins with the note, which has to be found first. */
 static void dump_all(struct dump *dump)
 {
-	uint64_t end = core_head_length(&dump->ram) + dump->ram.length;
+	uint64_t end = core_length(&dump->guest.ram);
 
 	if (dump->stream) {
 		dump_ram(dump, false);
@@ -411,61 +362,40 @@ static void dump_all(struct dump *dump)
 		dump_ram(dump, true);
 		put_head(dump);
 	}
-	if (dump->unreadable == dump->ram.length)
+	if (dump->unreadable == dump->guest.ram.length)
 		die("none of the memory could be read");
 }
 
-struct slot_walk {
-	struct dump *dump;
-	uint64_t gpa, end;
-};
-
-static int add_slot(const struct kvm_tdp_slot *slot, void *data)
-{
-	struct slot_walk *walk = data;
-	struct dump *dump = walk->dump;
-	bool mapped;
-
-	if (slot->gpa >= walk->end)
-		return 1;
-	mapped = !(slot->flags & KVM_TDP_SLOT_NOT_MAPPED) &&
-		 slot->backing != KVM_TDP_BACKING_DEVICE;
-	if (!ram_add(mapped ? &dump->ram : &dump->not_mapped, slot, walk->gpa, walk->end) ||
-	    !sparse_add(&dump->sparse, slot))
-		die("%s", strerror(ENOMEM));
-	return 0;
-}
-
-static void read_ram(struct dump *dump, int tdp)
+/* True: the VM is in the memory of the process. */
+static bool read_ram(struct dump *dump, int tdp, int mem)
 {
 	const struct range_opts *range = &dump->opts->range;
-	struct slot_walk walk = {
-		.dump = dump,
-		.gpa = range->gpa,
-		.end = range->has_length ? range->gpa + range->length : GPA_END,
-	};
+	uint64_t end = range->has_length ? range->gpa + range->length : GPA_END;
 	pid_t pid = dump->opts->vm.pid;
+	bool own = vm_is_of(tdp, pid);
+	int err;
 
-	dump->own = vm_is_of(tdp, pid);
-	if (!sparse_init(&dump->sparse, dump->own ? pid : 0))
-		die("%s", strerror(ENOMEM));
-	tdp_read_slots(tdp, range->gpa, add_slot, &walk);
-	if (!dump->ram.nr)
+	err = guest_init(&dump->guest, tdp, mem, own ? pid : 0, range->gpa, end);
+	if (err)
+		die("reading the memory slots: %s", strerror(-err));
+	if (!dump->guest.ram.nr)
 		die("the guest has no RAM there");
+	return own;
 }
 
 static void print_json(const struct dump *dump)
 {
+	const struct guest *guest = &dump->guest;
 	struct json_object *obj = json_object_new_object();
 
 	json_add_str(obj, "file", dump->opts->file);
-	json_add_num(obj, "length", dump->ram.length);
-	json_add_num(obj, "segments", dump->ram.nr);
+	json_add_num(obj, "length", guest->ram.length);
+	json_add_num(obj, "segments", guest->ram.nr);
 	json_add_num(obj, "written", dump->written);
 	json_add_num(obj, "unreadable", dump->unreadable);
-	json_add_num(obj, "not_mapped", dump->not_mapped.length);
-	if (dump->has_note)
-		json_add_str(obj, "vmcoreinfo", dump->info.release);
+	json_add_num(obj, "not_mapped", guest->not_mapped.length);
+	if (guest->has_note)
+		json_add_str(obj, "vmcoreinfo", guest->info.release);
 	else
 		json_object_object_add(obj, "vmcoreinfo", NULL);
 	json_object_object_add(obj, "stopped", json_object_new_boolean(dump->stopped));
@@ -474,20 +404,21 @@ static void print_json(const struct dump *dump)
 
 static void print_text(const struct dump *dump)
 {
+	const struct guest *guest = &dump->guest;
 	FILE *to = dump->opts->file ? stdout : stderr;
 	char length[SIZE_TEXT], written[SIZE_TEXT], size[SIZE_TEXT];
 
 	fprintf(to, "%s of guest memory in %zu segment%s, %s of it not zero\n",
-		size_format(dump->ram.length, length), dump->ram.nr,
-		dump->ram.nr == 1 ? "" : "s", size_format(dump->written, written));
+		size_format(guest->ram.length, length), guest->ram.nr,
+		guest->ram.nr == 1 ? "" : "s", size_format(dump->written, written));
 	if (dump->unreadable)
 		fprintf(to, "%s could not be read: zeroes in the dump\n",
 			size_format(dump->unreadable, size));
-	if (dump->not_mapped.nr)
+	if (guest->not_mapped.nr)
 		fprintf(to, "%s left out: guest_memfd, or memory of a device\n",
-			size_format(dump->not_mapped.length, size));
-	if (dump->has_note)
-		fprintf(to, "VMCOREINFO of Linux %s\n", dump->info.release);
+			size_format(guest->not_mapped.length, size));
+	if (guest->has_note)
+		fprintf(to, "VMCOREINFO of Linux %s\n", guest->info.release);
 	else
 		fputs("no VMCOREINFO found\n", to);
 	if (dump->stopped)
@@ -502,19 +433,17 @@ int cmd_dump(int argc, char **argv)
 {
 	struct dump_opts opts;
 	struct dump dump = { .opts = &opts };
-	int tdp;
+	int tdp, mem;
+	bool own;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
 
 	tdp = vm_create_tdp_fd(&opts.vm);
-	dump.mem = tdp_open_mem(tdp, opts.vm.pid, O_RDONLY);
-	read_ram(&dump, tdp);
-	dump.buf = malloc(PIECE);
-	if (!dump.buf)
-		die("%s", strerror(ENOMEM));
+	mem = tdp_open_mem(tdp, opts.vm.pid, O_RDONLY);
+	own = read_ram(&dump, tdp, mem);
 
 	open_output(&dump);
-	dump.stopped = dump.own && vm_is_stopped(opts.vm.pid);
+	dump.stopped = own && vm_is_stopped(opts.vm.pid);
 	dump_all(&dump);
 	dump.stopped &= vm_is_stopped(opts.vm.pid);
 	finish_output(&dump);
@@ -523,11 +452,8 @@ int cmd_dump(int argc, char **argv)
 	else if (!opts.quiet)
 		print_text(&dump);
 
-	free(dump.buf);
-	sparse_free(&dump.sparse);
-	ram_free(&dump.ram);
-	ram_free(&dump.not_mapped);
-	close(dump.mem);
+	guest_free(&dump.guest);
+	close(mem);
 	close(tdp);
 	return 0;
 }

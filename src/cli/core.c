@@ -18,6 +18,11 @@ size_t core_head_length(const struct ram *ram)
 	return (end + CORE_PAGE - 1) / CORE_PAGE * CORE_PAGE;
 }
 
+uint64_t core_length(const struct ram *ram)
+{
+	return core_head_length(ram) + ram->length;
+}
+
 /*
  * KVM has fewer than 32768 slots, so the number of segments fits. p_vaddr is 0, as in
  * what QEMU's dump-guest-memory writes without paging: tools for Linux cores find

@@ -17,6 +17,8 @@
 
 /* Bytes before the RAM: a multiple of CORE_PAGE. */
 size_t core_head_length(const struct ram *ram);
+/* All bytes. */
+uint64_t core_length(const struct ram *ram);
 
 /*
  * These bytes, from malloc(), or NULL. @note: of @length bytes, VMCOREINFO_ROOM at most;

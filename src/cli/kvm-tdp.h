@@ -127,6 +127,9 @@ bool tdp_is_gap(int err);
 int tdp_open_mem(int tdp, pid_t pid, int flags);
 /* As the library's, but patient with a host that is busy. */
 int tdp_mem_read(int mem, uint64_t gpa, void *buf, size_t length, size_t *done);
+/* The same, with zeroes for what is a gap; *@gaps grows by their number. */
+int tdp_mem_read_gaps(int mem, uint64_t gpa, void *buf, size_t length, size_t *done,
+		      uint64_t *gaps);
 int tdp_mem_write(int mem, uint64_t gpa, const void *buf, size_t length, size_t *done);
 /* An engine that has the table. */
 int tdp_open_dma(int tdp);

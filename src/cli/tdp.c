@@ -151,6 +151,26 @@ int tdp_mem_read(int mem, uint64_t gpa, void *buf, size_t length, size_t *done)
 	return err;
 }
 
+int tdp_mem_read_gaps(int mem, uint64_t gpa, void *buf, size_t length, size_t *done,
+		      uint64_t *gaps)
+{
+	size_t n, gap;
+	int err;
+
+	for (*done = 0; *done < length; *done += gap) {
+		err = tdp_mem_read(mem, gpa + *done, buf + *done, length - *done, &n);
+		*done += n;
+		if (!err || !tdp_is_gap(err))
+			return err;
+		/* Of a page that goes bad in its midst, what is before that. */
+		gap = 4096 - (gpa + *done) % 4096;
+		gap = gap < length - *done ? gap : length - *done;
+		memset(buf + *done, 0, gap);
+		*gaps += gap;
+	}
+	return 0;
+}
+
 int tdp_mem_write(int mem, uint64_t gpa, const void *buf, size_t length, size_t *done)
 {
 	int tries = 0, err;
