@@ -6,28 +6,10 @@
 
 #include "text.h"
 
-struct slots_opts {
-	struct vm_opts vm;
-	struct json_array array;
-	uint64_t length;
-};
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
-	struct slots_opts *opts = state->input;
-
-	(void)arg;
-	if (key != ARGP_KEY_INIT)
-		return ARGP_ERR_UNKNOWN;
-	*opts = (struct slots_opts){ 0 };
-	state->child_inputs[0] = &opts->vm;
-	return 0;
-}
-
 static const struct argp_child children[] = { { &vm_argp, 0, NULL, 0 }, { 0 } };
 
 static const struct argp argp = {
-	NULL, parse, NULL,
+	NULL, pass_input, NULL,
 	"Print where a VM has memory: its memory slots.\n"
 	"\vBACKING is what the first page is in the VMM. HVA is where the VMM has the "
 	"memory, which takes CAP_SYS_ADMIN to see. Flags: ro the guest cannot write there, log "
@@ -60,8 +42,14 @@ static const struct {
 
 #define NR_FLAGS	(sizeof(flags) / sizeof(flags[0]))
 
-static void print_json(const struct kvm_tdp_slot *slot, struct json_array *array)
+struct json_slots {
+	struct json_array array;
+	bool hva;
+};
+
+static int print_json(const struct kvm_tdp_slot *slot, void *data)
 {
+	struct json_slots *slots = data;
 	struct json_object *obj = json_object_new_object();
 	struct json_object *names = json_object_new_array();
 	size_t i;
@@ -74,11 +62,23 @@ static void print_json(const struct kvm_tdp_slot *slot, struct json_array *array
 	}
 	json_object_object_add(obj, "flags", names);
 	json_add_str(obj, "backing", backing_name(slot->backing));
-	if (slot->hva)
+	if (slot->hva && slots->hva)
 		json_add_hex(obj, "hva", slot->hva);
 	else
 		json_object_object_add(obj, "hva", NULL);
-	json_array_add(array, obj);
+	json_array_add(&slots->array, obj);
+	return 0;
+}
+
+int slots_print_json(int tdp, bool hva, FILE *to)
+{
+	struct json_slots slots = { .array = { .json = true, .to = to }, .hva = hva };
+	int err;
+
+	json_array_begin(&slots.array);
+	err = kvm_tdp_read_slots(tdp, 0, print_json, &slots);
+	json_array_end(&slots.array);
+	return err;
 }
 
 static void print_text(const struct kvm_tdp_slot *slot, bool first)
@@ -109,26 +109,29 @@ static void print_text(const struct kvm_tdp_slot *slot, bool first)
 
 static int print_slot(const struct kvm_tdp_slot *slot, void *data)
 {
-	struct slots_opts *opts = data;
+	bool *any = data;
 
-	if (opts->vm.json)
-		print_json(slot, &opts->array);
-	else
-		print_text(slot, !opts->length);
-	opts->length += slot->length;
+	print_text(slot, !*any);
+	*any = true;
 	return 0;
 }
 
 int cmd_slots(int argc, char **argv)
 {
-	struct slots_opts opts;
+	struct vm_opts opts;
+	bool any = false;
+	int tdp, err;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &opts);
-	opts.array.json = opts.vm.json;
-	json_array_begin(&opts.array);
-	tdp_read_slots(vm_create_tdp_fd(&opts.vm), 0, print_slot, &opts);
-	json_array_end(&opts.array);
-	if (!opts.length && !opts.vm.json)
+	tdp = vm_create_tdp_fd(&opts);
+	if (opts.json) {
+		err = slots_print_json(tdp, true, stdout);
+		if (err)
+			die("reading the memory slots: %s", strerror(-err));
+		return 0;
+	}
+	tdp_read_slots(tdp, 0, print_slot, &any);
+	if (!any)
 		puts("the VM has no memory");
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "../lib/libkvm_tdp.h"
@@ -135,6 +136,14 @@ int tdp_mem_write(int mem, uint64_t gpa, const void *buf, size_t length, size_t 
 int tdp_open_dma(int tdp);
 void tdp_get_dma_stats(int dma, struct kvm_tdp_dma_stats *stats);
 
+/* cmd_slots.c */
+
+/*
+ * What "slots --json" prints, written to a file; @hva: with the VMM's addresses, as far as
+ * the caller may see them. 0 or -errno.
+ */
+int slots_print_json(int tdp, bool hva, FILE *to);
+
 /* cmd_prefault.c */
 
 struct prefaulted {
@@ -179,6 +188,7 @@ void json_out(struct json_object *obj);	/* one line; drops the reference */
 struct json_array {
 	bool json;		/* false: all calls do nothing */
 	bool any;
+	FILE *to;		/* NULL: standard output */
 };
 
 void json_array_begin(struct json_array *array);

@@ -173,13 +173,13 @@ void json_out(struct json_object *obj)
 void json_array_begin(struct json_array *array)
 {
 	if (array->json)
-		putchar('[');
+		fputc('[', array->to ?: stdout);
 }
 
 void json_array_add(struct json_array *array, struct json_object *obj)
 {
 	if (array->json)
-		printf("%s%s", array->any ? ",\n " : "\n ", json_text(obj));
+		fprintf(array->to ?: stdout, "%s%s", array->any ? ",\n " : "\n ", json_text(obj));
 	array->any = true;
 	json_object_put(obj);
 }
@@ -187,7 +187,7 @@ void json_array_add(struct json_array *array, struct json_object *obj)
 void json_array_end(struct json_array *array)
 {
 	if (array->json)
-		puts(array->any ? "\n]" : "]");
+		fputs(array->any ? "\n]\n" : "]\n", array->to ?: stdout);
 }
 
 int out_finish(int status)
