@@ -9,7 +9,7 @@ kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
 # Of the kernel that the headers are for, if their path tells.
 release = $(patsubst /lib/modules/%/build,%,$(filter /lib/modules/%/build,$(KERNELDIR)))
 
-all: headers json-c modules cli lib
+all: headers json-c fuse3 modules cli lib
 
 # What is missing, by its package on Debian: compilers say it in other words.
 headers:
@@ -24,6 +24,9 @@ compiler:
 json-c: compiler
 	$(call have,json-c/json.h,no headers of json-c,libjson-c-dev)
 
+fuse3: compiler
+	$(call have,fuse3/fuse_opt.h,no headers of libfuse 3,libfuse3-dev)
+
 modules: headers
 	+@$(kbuild) modules || { \
 		! test -e src/facts.h || grep -q KNOWN src/facts.h || \
@@ -31,7 +34,7 @@ modules: headers
 		false; }
 
 # The command line tool, and the library that it uses.
-cli: json-c lib
+cli: json-c fuse3 lib
 lib: compiler
 cli lib:
 	$(MAKE) -C src/$@
@@ -156,6 +159,6 @@ fuzz:
 	scripts/deps test
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
-.PHONY: all headers compiler json-c modules cli lib install install-cli install-lib uninstall dkms-install dkms-uninstall \
-	deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
+.PHONY: all headers compiler json-c fuse3 modules cli lib install install-cli install-lib uninstall \
+	dkms-install dkms-uninstall deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
 	matrix test-dkms demo demo-iommu bench profile stress stress-debug fuzz

@@ -23,6 +23,7 @@ _kvm_tdp_value() {
 	--as-id) mapfile -t COMPREPLY < <(compgen -W "0 1" -- "$3") ;;
 	-e | --event) mapfile -t COMPREPLY < <(compgen -W "invalidate fault entry slot" -- "$3") ;;
 	--expect) mapfile -t COMPREPLY < <(compgen -W "same any" -- "$3") ;;
+	-o | --options) mapfile -t COMPREPLY < <(compgen -W "allow_other" -- "$3") ;;
 	-f | --file) mapfile -t COMPREPLY < <(compgen -f -- "$3") ;;
 	--exec) mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
 	--vm | --gpa | --length | -i | --interval | -n | --max | --count | -d | --delay | --context) ;;
@@ -49,8 +50,10 @@ _kvm_tdp() {
 		mapfile -t COMPREPLY < <(compgen -W "$(_kvm_tdp_commands "$program") help --help --usage --version" -- "$word")
 		return
 	fi
-	# --exec of prefault takes nothing.
-	[ "$command $before" != "prefault --exec" ] || before=''
+	# These take nothing.
+	case "$command $before" in
+	"prefault --exec" | "mount -f") before='' ;;
+	esac
 	# "--pid=1" is three words.
 	if [ "$word" = = ]; then
 		word=''
@@ -67,6 +70,8 @@ _kvm_tdp() {
 		:
 	elif [ "$command" = dump ] && [[ $word != -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	elif [ "$command" = mount ] && [[ $word != -* ]]; then
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 	else
 		mapfile -t COMPREPLY < <(compgen -W "$(_kvm_tdp_options "$program" "$command")" -- "$word")
 	fi

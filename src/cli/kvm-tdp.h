@@ -31,6 +31,7 @@ int cmd_read(int argc, char **argv);
 int cmd_write(int argc, char **argv);
 int cmd_find(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
+int cmd_mount(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_events(int argc, char **argv);

@@ -19,6 +19,7 @@ static const struct command {
 	{ "write", cmd_write },
 	{ "find", cmd_find },
 	{ "dump", cmd_dump },
+	{ "mount", cmd_mount },
 	{ "watch", cmd_watch },
 	{ "events", cmd_events },
 	{ "top", cmd_top },
@@ -42,6 +43,7 @@ static const char doc[] =
 	"  write      write guest memory\n"
 	"  find       search guest memory for a string, bytes or a regular expression\n"
 	"  dump       write guest memory to an ELF core\n"
+	"  mount      show a VM as files: its memory, raw and as an ELF core\n"
 	"  watch      run a command and see the host take memory away\n"
 	"  events     what happens to tables, as it happens\n"
 	"  top        watch the tables of all VMs\n"
@@ -50,7 +52,7 @@ static const char doc[] =
 	"  devices    devices that do DMA by guest physical address\n"
 	"  doctor     what keeps this machine from exporting a VM's memory\n"
 	"\n"
-	"'kvm-tdp help COMMAND' tells more. read, write, find and dump go through the module kvm_tdp_mem, watch through kvm_tdp_dma.\n"
+	"'kvm-tdp help COMMAND' tells more. read, write, find, dump and mount go through the module kvm_tdp_mem, watch through kvm_tdp_dma.\n"
 	"\n"
 	"Exit status: 0 success, 1 failure, 2 wrong usage.";
 

@@ -18,14 +18,7 @@
 #include "../text.h"
 #include "../top.h"
 #include "../vmcoreinfo.h"
-
-static int ran, failed;
-
-static void ok(bool good, const char *what, const char *which)
-{
-	printf("%sok %d - %s: %s\n", good ? "" : "not ", ++ran, what, which);
-	failed += !good;
-}
+#include "tap.h"
 
 static void ok_text(const char *got, const char *want)
 {
@@ -820,7 +813,5 @@ int main(void)
 	test_readelf();
 	test_mapping();
 	test_sparse();
-
-	printf("1..%d\n", ran);
-	return failed != 0;
+	return done();
 }
