@@ -85,9 +85,10 @@ deb:
 	scripts/deps deb
 	scripts/deb
 
-# With the models as far as they are quick.
+# The table, src/iommu with the bugs that are seeded in it, the models as far as they are quick.
 unit:
 	$(MAKE) -C tests/unit run
+	$(MAKE) -C tests/iommu run mutants
 	scripts/deps model
 	tests/model/run quick
 

@@ -4,10 +4,10 @@
 # Seed each bug of mutants.list in a copy of the sources: the test named there,
 # which passes without, has to fail.  TAP on stdout.  Arguments: names of mutants, default all.
 #
-# Environment: SRC, O (both as in the Makefile), OPS, SEED.
+# Environment: SRC, O (both as in the Makefile), OPS, SEED; DIR: where list and Makefile are.
 
 set -euo pipefail
-cd "$(dirname "$0")"
+cd "${DIR:-$(dirname "$0")}"
 
 SRC=$(realpath "${SRC:-../../src/table}")
 O=${O:?where to build}
@@ -102,9 +102,9 @@ wanted() {
 	return 1
 }
 
-for test in test_fmt test_funnel test_cost test_table; do
+while read -r test; do
 	unchanged "$test"
-done
+done < <(sed -n 's/^[a-z].*| \(test_[a-z]*\) .*/\1/p' mutants.list | sort -u)
 while IFS='|' read -r name test file program; do
 	name=$(trim "$name")
 	case $name in ''|'#'*) continue ;; esac
