@@ -126,20 +126,6 @@ static int add_reserved(struct kvm_tdp_iommu *iommu, struct iommu_group *group)
 	return ret;
 }
 
-bool ktdp_iommu_has(const struct kvm_tdp_iommu *iommu, u64 first, u64 last, bool own)
-{
-	const struct reserved *reserved;
-
-	lockdep_assert_held(&iommu->sem);
-	if (own ? first < iommu->own_first || last > iommu->last : last >= iommu->own_first)
-		return false;
-	list_for_each_entry(reserved, &iommu->reserved, list) {
-		if (first <= reserved->last && last >= reserved->first)
-			return false;
-	}
-	return true;
-}
-
 /*
  * AMD's table grows in height when an address needs it, during which older kernels can
  * fail to find what is to be unmapped: it is as high as it will be before all else.
@@ -219,7 +205,7 @@ void kvm_tdp_iommu_remove_group(struct kvm_tdp_iommu *iommu, struct iommu_group 
 
 	down_write(&iommu->sem);
 	/* Before 6.10 VT-d's driver must not flush while it forgets one of the units. */
-	ktdp_follow_pause(iommu);
+	ktdp_guest_pause(iommu);
 	list_for_each_entry_safe(member, next, &iommu->groups, list) {
 		if (member->group != group)
 			continue;
@@ -227,7 +213,7 @@ void kvm_tdp_iommu_remove_group(struct kvm_tdp_iommu *iommu, struct iommu_group 
 		list_del(&member->list);
 		kfree(member);
 	}
-	ktdp_follow_resume(iommu);
+	ktdp_guest_resume(iommu);
 	up_write(&iommu->sem);
 }
 EXPORT_SYMBOL_GPL(kvm_tdp_iommu_remove_group);

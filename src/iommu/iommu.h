@@ -3,8 +3,9 @@
 #define _KTDP_IOMMU_H
 
 /*
- * Shared by the files of kvm_tdp_iommu.ko: device.c has groups and domains, follow.c
- * the guest, show.c what can be seen of them.
+ * Shared by the files of kvm_tdp_iommu.ko: follow.c has transfers and their pages, guest.c
+ * begins and ends that, show.c is what can be seen, device.c has groups and domains.  The
+ * last of them calls the others.
  *
  * Lock order: kvm_tdp_iommu.attach_mutex -> sem -> mmap_lock -> (exporter, KVM) ->
  * kvm_tdp_iommu.lock -> (IOMMU driver)
@@ -123,16 +124,16 @@ struct kvm_tdp_iommu {
 /* follow.c */
 void ktdp_follow_init(struct kvm_tdp_iommu *iommu);
 void ktdp_follow_exit(struct kvm_tdp_iommu *iommu);
-/* All is taken out, and nothing put in again, but by ktdp_follow_resume(). */
-void ktdp_follow_pause(struct kvm_tdp_iommu *iommu);
-void ktdp_follow_resume(struct kvm_tdp_iommu *iommu);
+/* Can [first, last] be translated, and is it GPAs' or the driver's own? */
+bool ktdp_iommu_has(const struct kvm_tdp_iommu *iommu, u64 first, u64 last, bool own);
+
+/* guest.c */
+/* All is taken out, and nothing put in again, but by ktdp_guest_resume(). */
+void ktdp_guest_pause(struct kvm_tdp_iommu *iommu);
+void ktdp_guest_resume(struct kvm_tdp_iommu *iommu);
 
 /* show.c */
 int ktdp_show(struct kvm_tdp_iommu *iommu);
 void ktdp_unshow(struct kvm_tdp_iommu *iommu);
-
-/* device.c */
-/* Can [first, last] be translated, and is it GPAs' or the driver's own? */
-bool ktdp_iommu_has(const struct kvm_tdp_iommu *iommu, u64 first, u64 last, bool own);
 
 #endif /* _KTDP_IOMMU_H */

@@ -7,12 +7,26 @@
 
 #include <linux/atomic.h>
 #include <linux/device.h>
+#include <linux/export.h>
 #include <linux/kobject.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
 
 #include "iommu.h"
+
+void kvm_tdp_iommu_get_info(struct kvm_tdp_iommu *iommu, struct kvm_tdp_iommu_info *info)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&iommu->lock, flags);
+	*info = iommu->info;
+	spin_unlock_irqrestore(&iommu->lock, flags);
+	info->gpa_last = iommu->own_first - 1;
+	info->own_first = iommu->own_first;
+	info->own_last = iommu->last;
+}
+EXPORT_SYMBOL_GPL(kvm_tdp_iommu_get_info);
 
 static struct kobject *spaces;
 static atomic_t nr_spaces = ATOMIC_INIT(0);	/* ever; the next one's name */

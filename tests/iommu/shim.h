@@ -250,8 +250,11 @@ prefix void name##_remove(type *it, struct rb_root_cached *root)			\
 }
 
 struct list_head {
-	struct list_head *next, *prev;
+	struct list_head *next;
 };
+
+#define list_for_each_entry(at, head, list)					\
+	for (at = (void *)(head)->next; &at->list != (head); at = (void *)at->list.next)
 
 struct kobject {
 	int unused;

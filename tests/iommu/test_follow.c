@@ -22,18 +22,12 @@
 #define MANY		65	/* more ranges than a hold looks at */
 
 static struct kvm_tdp_iommu iommu;
+static struct reserved reserved = { .first = RESERVED_FIRST, .last = RESERVED_LAST };
 
 /* A run that never met a case proves little. */
 static struct {
 	u64 begun, hit, failed, at_once, large, accesses, lost, detached, again[134];
 } met;
-
-bool ktdp_iommu_has(const struct kvm_tdp_iommu *of, u64 first, u64 last, bool own)
-{
-	lockdep_assert_held(&of->sem);
-	shim_assert(!own && of == &iommu, "asked for GPAs");
-	return last <= LAST && (first > RESERVED_LAST || last < RESERVED_FIRST);
-}
 
 static void begin_world(u64 seed)
 {
@@ -44,6 +38,8 @@ static void begin_world(u64 seed)
 	iommu.sync_twice = true;
 	iommu.own_first = LAST + 1;
 	iommu.last = LAST;
+	iommu.reserved.next = &reserved.list;
+	reserved.list.next = &iommu.reserved;
 	ktdp_follow_init(&iommu);
 }
 
@@ -338,8 +334,8 @@ static void run_admin(void)
 		takes(0, LAST);
 		if (one_in(2)) {
 			down_write(&iommu.sem);
-			ktdp_follow_pause(&iommu);
-			ktdp_follow_resume(&iommu);
+			ktdp_guest_pause(&iommu);
+			ktdp_guest_resume(&iommu);
 			up_write(&iommu.sem);
 			continue;
 		}
@@ -364,9 +360,9 @@ static void run_remover(void)
 		step_aside();
 	takes(0, LAST);
 	down_write(&iommu.sem);
-	ktdp_follow_pause(&iommu);
+	ktdp_guest_pause(&iommu);
 	step();
-	ktdp_follow_resume(&iommu);
+	ktdp_guest_resume(&iommu);
 	up_write(&iommu.sem);
 }
 
@@ -549,14 +545,14 @@ static void pauses(void)
 	follow();
 	is(begin(&d, 0, SZ_4K, DMA_TO_DEVICE), 0, "a transfer");
 	takes(0, LAST);
-	ktdp_follow_pause(&iommu);
+	ktdp_guest_pause(&iommu);
 	takes_nothing();
 	is(world.nr_mapped, 0, "a pause leaves nothing");
 	is(done_with(&d), -EAGAIN, "and hits it");
 	is(begin(&d, 0, SZ_4K, DMA_TO_DEVICE), -ENOTCONN, "a begin that has the sem meanwhile");
 	is(world.nr_mapped, 0, "brings nothing back");
 	down_write(&iommu.sem);
-	ktdp_follow_resume(&iommu);
+	ktdp_guest_resume(&iommu);
 	up_write(&iommu.sem);
 	is(begin(&d, 0, SZ_4K, DMA_TO_DEVICE), 0, "after it all is as before");
 	is(done_with(&d), 0, "done");
