@@ -43,7 +43,7 @@ cli lib:
 no-sign = $(if $(CONFIG_MODULE_SIG_KEY)$(wildcard $(KERNELDIR)/certs/signing_key.x509),,CONFIG_MODULE_SIG_ALL=)
 
 # What is loaded survives until the modules are loaded again.
-install: all install-cli install-lib
+install: all install-cli install-lib install-python
 	+$(kbuild) modules_install $(no-sign)
 
 # kvm-tdp, and what belongs to the device.
@@ -58,6 +58,10 @@ install-cli: cli
 install-lib: lib
 	$(MAKE) -C src/lib install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 
+# The same for Python.
+install-python:
+	$(MAKE) -C src/python install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+
 # One that was edited stays. The headers may be gone by now.
 uninstall:
 	@release=$$(sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KERNELDIR)/include/generated/utsrelease.h 2>/dev/null); \
@@ -68,6 +72,7 @@ uninstall:
 		$(INSTALL_MOD_PATH)/lib/modules/$$release/*/src/*/kvm_tdp_*.ko*
 	$(MAKE) -C src/cli uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(MAKE) -C src/lib uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+	$(MAKE) -C src/python uninstall DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	$(RM) $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
 	! cmp -s src/modules-load/kvm_tdp.conf $(modules-load) || $(RM) $(modules-load)
 
@@ -75,6 +80,7 @@ clean: headers
 	+$(kbuild) clean
 	$(MAKE) -C src/cli clean
 	$(MAKE) -C src/lib clean
+	$(MAKE) -C src/python clean
 
 # KERNELVER="RELEASE...": instead of all kernels whose headers are there. With
 # DESTDIR the sources alone are put into place.
@@ -160,6 +166,7 @@ fuzz:
 	scripts/deps test
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
-.PHONY: all headers compiler json-c fuse3 modules cli lib install install-cli install-lib uninstall \
-	dkms-install dkms-uninstall deb clean unit model uapi static test test-debug test-debug-kcsan test-ept test-vm \
+.PHONY: all headers compiler json-c fuse3 modules cli lib install install-cli install-lib \
+	install-python uninstall dkms-install dkms-uninstall deb clean unit model uapi static \
+	test test-debug test-debug-kcsan test-ept test-vm \
 	matrix test-dkms demo demo-iommu bench profile stress stress-debug fuzz
