@@ -5,12 +5,12 @@
 
 mok=/var/lib/dkms/mok.pub
 
-# As README has it; $tree/debs says where they are. Those of the library are with them.
+# As README has it; $tree/debs says where they are. Those for programs are with them.
 build_packages() {
 	local dir
 	in_src make -s deb >"$tree/debs"
 	dir=$(dirname "$(head -n 1 "$tree/debs")")
-	(cd "$tree" && ls ."$dir"/libkvm-tdp{0.2,-dev}_*.deb | sed 's/^\.//') >"$tree/lib-debs"
+	(cd "$tree" && ls ."$dir"/{libkvm-tdp{0.2,-dev},python3-kvm-tdp}_*.deb | sed 's/^\.//') >"$tree/lib-debs"
 }
 # shellcheck disable=SC2046 # paths
 install_packages() { in_apt install $(<"$tree/debs") $(<"$tree/lib-debs"); }
@@ -75,6 +75,7 @@ packages_install() {
 	check "the changelog has what changed" has_changes
 	check "the package's test of the program" package_test program
 	check "the package's test of the library" package_test library
+	check "the package's test of that for Python" package_test python
 	check "DKMS builds it after the modules" dkms_builds_importer "$old"
 	check_error "make dkms-install leaves the package's files alone" \
 		"apt remove kvm-tdp-dkms" in_src make dkms-install
@@ -221,7 +222,7 @@ package_upgrade() {
 }
 
 package_purge() {
-	check "apt removes the packages" in_apt remove kvm-tdp{,-dkms} libkvm-tdp{0.2,-dev}
+	check "apt removes the packages" in_apt remove {,python3-}kvm-tdp kvm-tdp-dkms libkvm-tdp{0.2,-dev}
 	check "there are no modules" has_no_modules "$new"
 	check "apt purges the packages" in_apt purge kvm-tdp kvm-tdp-dkms
 	check "nothing is left of them" has_no_traces
