@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -14,16 +15,24 @@
 #define VMM_PATIENCE	20000
 #define VMM_EXEC_ARG	"--was-a-vmm"
 
-static void vmm_serve(int sock)
+static void vmm_serve(int sock, const struct mem *mem)
 {
 	char *args[] = { "vmm", VMM_EXEC_ARG, NULL };
 	char command;
 
-	if (read(sock, &command, 1) != 1)
-		_exit(1);
-	if (command == 'x')
-		_exit(0);
-	execv("/proc/self/exe", args);
+	while (read(sock, &command, 1) == 1) {
+		switch (command) {
+		case 'x':
+			_exit(0);
+		case 'e':
+			execv("/proc/self/exe", args);
+			_exit(1);
+		case 'd':
+			madvise(mem->hva + mem->size / 2, mem->size / 2, MADV_DONTNEED);
+			if (write(sock, &command, 1) != 1)
+				_exit(1);
+		}
+	}
 	_exit(1);
 }
 
@@ -42,7 +51,7 @@ static void vmm_child(int sock)
 	vm_spin(&vm, GPA, VMM_SIZE / 2, VMM_GEN);
 	if (write(sock, &vm.fd, sizeof(vm.fd)) != sizeof(vm.fd))
 		_exit(1);
-	vmm_serve(sock);
+	vmm_serve(sock, &mem);
 }
 
 void vmm_start(struct vmm *vmm)

@@ -13,7 +13,7 @@
 
 struct vmm {
 	pid_t pid;
-	int sock;
+	int sock;		/* 'd' has it discard the second half, and answer */
 	int fd;			/* of the VM, in the VMM's table */
 };
 
