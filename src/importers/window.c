@@ -122,15 +122,22 @@ static struct mem *window_mem(struct mem_window *window)
 	return container_of(window, struct mem, window);
 }
 
-/* Where the exported table is looked at. */
+/*
+ * Where the exported table is looked at.  Sparse is to think that nothing is held then:
+ * window_copy_fn() locks for its first entry, and unlocks after the last.
+ */
 static void window_lock(struct mem *mem)
 {
 	raw_spin_lock(&mem->lock);
 	rcu_read_lock();
+	__release(&mem->lock);
+	__release(RCU);
 }
 
 static void window_unlock(struct mem *mem)
 {
+	__acquire(RCU);
+	__acquire(&mem->lock);
 	rcu_read_unlock();
 	raw_spin_unlock(&mem->lock);
 }
