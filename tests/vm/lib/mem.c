@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sys.h"
 #include "tap.h"
 
+#define MPOL_MF_MOVE	2
 #define PAGEMAP_PRESENT	(1ULL << 63)
 #define PAGEMAP_SWAPPED	(1ULL << 62)
 #define PAGEMAP_SOFT_DIRTY	(1ULL << 55)
@@ -277,19 +279,27 @@ static bool mem_any_present(const void *hva, size_t size)
 	return false;
 }
 
+/*
+ * Empty all CPUs' LRU batches, where reclaim does not look for pages: who wants to move
+ * one, to where it is, does so first.
+ */
+static void mem_drain_lru(void *hva)
+{
+	int node = 0, status;
+
+	syscall(SYS_move_pages, 0, 1UL, &hva, &node, &status, MPOL_MF_MOVE);
+}
+
 bool mem_pageout(void *hva, size_t size)
 {
 	int i;
 
-	/* Reclaim may find a page busy in another CPU's LRU batch. */
 	for (i = 0; i < 50 && mem_any_present(hva, size); i++) {
+		mem_drain_lru(hva);
 		if (madvise(hva, size, MADV_PAGEOUT))
 			bail("MADV_PAGEOUT: errno %d", errno);
-		if (i) {
-			/* That empties them. */
-			sys_drop_caches();
+		if (i)
 			usleep(20000);
-		}
 	}
 	return !mem_any_present(hva, size);
 }
