@@ -112,6 +112,8 @@ int main(int argc, char **argv)
 	struct chosen chosen = { 0 };
 	char name[32];
 
+	/* A line at a time: others may write to the same terminal or log. */
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
 	argp_err_exit_status = EXIT_USAGE;
 	argp_program_version = "kvm-tdp " KTDP_VERSION;
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &chosen);

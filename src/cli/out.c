@@ -79,6 +79,7 @@ void progress_update(uint64_t done)
 	progress.last = time;
 	progress_format(done, progress.total, time - progress.start, text);
 	fprintf(stderr, terminal ? "\r%s\033[K" : "%s\n", text);
+	fflush(stderr);
 	progress.drawn = terminal;
 }
 
@@ -86,6 +87,7 @@ void progress_clear(void)
 {
 	if (progress.drawn)
 		fputs("\r\033[K", stderr);
+	fflush(stderr);
 	progress.drawn = false;
 }
 

@@ -130,6 +130,9 @@ static pid_t serve(pid_t vmm)
 	snprintf(pid, sizeof(pid), "%d", vmm);
 	server = must(fork());
 	if (!server) {
+		int fd = open(SAID, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+		dup2(fd, STDERR_FILENO);
 		execlp("kvm-tdp", "kvm-tdp", "mount", "-f", "--pid", pid, VM_DIR, NULL);
 		_exit(99);
 	}
@@ -432,6 +435,7 @@ static void test_gone(void)
 	ok(mem_check(buf, GPA, sizeof(buf), VMM_GEN), "as its guest writes it");
 	ok(vmm_kill(&vmm), "the VMM is killed");
 	is(sys_wait_exit(server, PATIENCE), 0, "it ends by itself, in use");
+	said("has ended, and with it the mount");
 	ok(!is_mounted(), "it is unmounted");
 	is(sys(pread(fd, buf, sizeof(buf), GPA)), -ENOTCONN, "a file that is open");
 	is(sys(openat(dir, "slots.json", O_RDONLY)), -ENOTCONN, "a directory that is open");
