@@ -29,6 +29,14 @@
  * KVM prefetches (tdp_mmu=N, without a fault for the page) with mmu_lock held and no
  * invalidation begun: the first two cases.
  *
+ * Of a slot that is backed by a guest_memfd only KVM is told of all that takes pages;
+ * there S is the hook on the function that takes them from KVM's table
+ * (ktdp_gmem_unmapped()).  That runs with mmu_lock held for write, so it comes before C
+ * or after it, and KVM counts the invalidation as in progress before it, until the
+ * pages are gone: KVM's check refuses a pfn found before.  A page that nobody has
+ * mapped in user space is left out (ktdp_pfn_is_ram()): it may be one that user space
+ * must not have.  tests/model/gmem.pml has all of this.
+ *
  * Memslots: C is in the read section of kvm->srcu in which KVM looked up the
  * slot.  KVM waits for that section before it calls the hook that zaps a slot
  * which is deleted or moved: C comes before that.  C sees a slot that is

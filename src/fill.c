@@ -54,7 +54,8 @@ enum ktdp_fill ktdp_fill_run(struct kvm_exported_tdp *tdp,
 			break;
 		result = KTDP_FILL_NOT_RAM;
 		if (!(any_memory ? ktdp_pfn_prepare_any(pfn, writable) :
-				   ktdp_pfn_prepare(pfn, writable)))
+				   ktdp_pfn_prepare(pfn, writable)) ||
+		    !ktdp_slot_has_pages(slot, gfn + i, pfn, 1))
 			break;
 		if (unlikely(logged) && writable)
 			ktdp_slot_log_dirty(slot, gfn + i, 1);

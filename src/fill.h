@@ -33,6 +33,8 @@ static inline enum ktdp_fill ktdp_fill_leaf(struct kvm_exported_tdp *tdp,
 					    const struct kvm_memory_slot *slot, u64 gfn,
 					    int level, u64 pfn, bool writable)
 {
+	if (!ktdp_slot_has_pages(slot, gfn, pfn, ktdp_level_pages(level)))
+		return KTDP_FILL_NOT_RAM;
 	if (writable && ktdp_slot_is_logged(slot))
 		ktdp_slot_log_dirty(slot, gfn, 1);
 	return ktdp_table_map(&tdp->table, gfn, level, pfn, writable);

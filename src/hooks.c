@@ -31,6 +31,7 @@
 #include <linux/workqueue.h>
 
 #include "compat/ftrace.h"
+#include "compat/kvm.h"
 #include "compat/workqueue.h"
 #include "hooks.h"
 
@@ -61,7 +62,10 @@ enum {
 	FLUSH_SLOT,
 	COMMIT_REGION,
 	LOG_HARVESTED,
+	GMEM_UNMAPPED,
 	NR_FUNCTIONS,
+	/* Before there were slots of a guest_memfd's pages the last had no such caller. */
+	NR_HOOKED = KTDP_SLOT_GMEM ? NR_FUNCTIONS : GMEM_UNMAPPED,
 };
 
 /* Without one of these a table could go stale. */
@@ -69,13 +73,14 @@ static const char *const function_names[NR_FUNCTIONS] __initconst = {
 	[FLUSH_SLOT] = "kvm_arch_flush_shadow_memslot",
 	[COMMIT_REGION] = "kvm_arch_commit_memory_region",
 	[LOG_HARVESTED] = "kvm_arch_mmu_enable_log_dirty_pt_masked",
+	[GMEM_UNMAPPED] = "kvm_mmu_unmap_gfn_range",
 };
 
 /* The addresses of ftrace's records of them, which it calls the hook with. */
 static unsigned long function_ips[NR_FUNCTIONS] __ro_after_init;
 
 /*
- * Cannot be, for ftrace filters by function_ips.  If it is, one of the three may
+ * Cannot be, for ftrace filters by function_ips.  If it is, one of them may
  * go unseen and a table be stale: they are stopped, in a context that may sleep.
  */
 static void unknown_called(unsigned long ip)
@@ -102,6 +107,8 @@ static void ktdp_hook_called(unsigned long ip, unsigned long parent_ip,
 		handlers->slot_committed(kvm, (void *)third, fourth);
 	else if (ip == function_ips[LOG_HARVESTED])
 		handlers->log_harvested(kvm, (void *)second, third, fourth);
+	else if (ip == function_ips[GMEM_UNMAPPED])
+		handlers->gmem_unmapped(kvm, (void *)second);
 	else
 		unknown_called(ip);
 }
@@ -328,7 +335,7 @@ int __init ktdp_hooks_init(const struct ktdp_hook_handlers *called)
 
 	handlers = called;
 	ret = find_tracepoint();
-	for (nr = 0; nr < NR_FUNCTIONS && !ret; nr++)
+	for (nr = 0; nr < NR_HOOKED && !ret; nr++)
 		ret = find_function(nr);
 	if (ret)
 		ftrace_free_filter(&hooks_ops);

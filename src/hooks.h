@@ -11,6 +11,7 @@ struct ktdp_hook_handlers {
 			       enum kvm_mr_change change);
 	void (*log_harvested)(struct kvm *kvm, const struct kvm_memory_slot *slot,
 			      u64 gfn_offset, unsigned long mask);
+	void (*gmem_unmapped)(struct kvm *kvm, const struct kvm_gfn_range *range);
 	void (*spte_set)(void *unused, int level, gfn_t gfn, u64 *sptep);
 	void (*lost)(void);	/* ktdp_hooks_lost is true; may be called again */
 };

@@ -14,10 +14,10 @@
 #include <linux/mem_encrypt.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/pagemap.h>
 #include <asm/msr.h>
 #include <asm/vmx.h>
 
-#include "compat/kvm.h"
 #include "kvm.h"
 #include "table/fmt_ept.h"
 #include "table/fmt_npt.h"
@@ -27,6 +27,7 @@
 	static_assert(__same_type(typeof_member(type, member), want))
 ktdp_kvm_check(struct kvm, mm, struct mm_struct *);
 ktdp_kvm_check(struct kvm, srcu, struct srcu_struct);
+ktdp_kvm_check(struct kvm, mmu_invalidate_in_progress, long);
 ktdp_kvm_check(struct kvm, userspace_pid, pid_t);
 ktdp_kvm_check(struct kvm_memslots, hva_tree, struct rb_root_cached);
 ktdp_kvm_check(struct kvm_memory_slot, base_gfn, gfn_t);
@@ -236,8 +237,8 @@ int ktdp_kvm_init_fmt(struct kvm *kvm, struct ktdp_fmt *fmt)
  * @slotp: is set to it
  *
  * Context: the caller is in a read section of kvm->srcu.
- * Return: 0; -EFAULT no slot, one that is KVM's own, or one backed by a
- * guest_memfd; -EAGAIN the slot is being deleted or moved.
+ * Return: 0; -EFAULT no slot, one that is KVM's own, or one whose memory is not known
+ * to be the host's; -EAGAIN the slot is being deleted or moved.
  */
 int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn,
 		  const struct kvm_memory_slot **slotp)
@@ -269,6 +270,80 @@ int ktdp_kvm_slot_copy(struct kvm_exported_tdp *tdp, u64 gfn,
 		*slot = *found;
 	srcu_read_unlock(&kvm->srcu, idx);
 	return ret;
+}
+
+/*
+ * The pages of a slot's guest_memfd; NULL if the file is gone.  KVM has no reference on
+ * the file, but forgets it before it goes; then another may come to be where it was.
+ */
+static const struct address_space *
+ktdp_gmem_mapping(const struct kvm_memory_slot *slot)
+{
+	const struct file *file = ktdp_slot_gmem_file(slot);
+	const struct address_space *mapping;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held() && preemptible(), "the file may be freed");
+	if (!file)
+		return NULL;
+	mapping = READ_ONCE(file->f_mapping);
+	/* Was it of this file?  Pairs with what is between forgetting it and reuse. */
+	smp_rmb();
+	return ktdp_slot_gmem_file(slot) == file ? mapping : NULL;
+}
+
+static pgoff_t ktdp_gmem_index(const struct kvm_memory_slot *slot, u64 gfn)
+{
+	return ktdp_slot_gmem_pgoff(slot) + (gfn - slot->base_gfn);
+}
+
+/*
+ * ktdp_slot_has_pages() of a slot with a guest_memfd.  What the host maps at the hva may be
+ * anything, and what KVM maps, too: up to 7.3 at least it prefetches from the hva, without
+ * its TDP MMU or for a nested guest.
+ */
+bool ktdp_gmem_has_pages(const struct kvm_memory_slot *slot, u64 gfn, u64 pfn, u64 nr)
+{
+	const struct address_space *mapping = ktdp_gmem_mapping(slot);
+	struct folio *folio = page_folio(pfn_to_page(pfn));
+	u64 first = pfn - folio_pfn(folio);
+
+	return mapping && READ_ONCE(folio->mapping) == mapping &&
+	       !folio_test_hwpoison(folio) &&
+	       folio->index + first == ktdp_gmem_index(slot, gfn) &&
+	       first + nr <= folio_nr_pages(folio);
+}
+
+/**
+ * ktdp_kvm_gmem_pfn() - look up what a guest_memfd has for a guest frame
+ * @tdp: the exported TDP
+ * @gfn: guest frame
+ *
+ * Context: any.
+ * Return: the host frame, as it was then; 0 if there is none, or no such slot.
+ */
+u64 ktdp_kvm_gmem_pfn(struct kvm_exported_tdp *tdp, u64 gfn)
+{
+	const struct address_space *mapping = NULL;
+	const struct kvm_memory_slot *slot;
+	struct folio *folio = NULL;
+	struct kvm *kvm = tdp->kvm;
+	pgoff_t index = 0;
+	u64 pfn = 0;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	rcu_read_lock();
+	if (!ktdp_kvm_slot(tdp, gfn, &slot) && ktdp_slot_is_gmem(slot)) {
+		mapping = ktdp_gmem_mapping(slot);
+		index = ktdp_gmem_index(slot, gfn);
+	}
+	if (mapping)
+		folio = xa_load((struct xarray *)&mapping->i_pages, index);
+	if (folio && !xa_is_value(folio))
+		pfn = page_to_pfn(folio_file_page(folio, index));
+	rcu_read_unlock();
+	srcu_read_unlock(&kvm->srcu, idx);
+	return pfn;
 }
 
 /**
@@ -371,7 +446,7 @@ static u32 ktdp_slot_flags(const struct kvm_memory_slot *slot)
  * ktdp_kvm_read_slots() - list memslots, in ascending order
  * @tdp: the exported TDP
  * @gfn: those that end behind this frame; KVM's own are left out
- * @to: array to fill in, but for @backing
+ * @to: array to fill in; @backing only where it does not depend on the hva, else 0
  * @room: its size
  *
  * Context: any.
@@ -401,6 +476,8 @@ unsigned int ktdp_kvm_read_slots(struct kvm_exported_tdp *tdp, u64 gfn,
 			.length = (u64)slot->npages << PAGE_SHIFT,
 			.hva = slot->userspace_addr,
 			.flags = ktdp_slot_flags(slot),
+			.backing = ktdp_slot_is_gmem(slot) ?
+				   KVM_TDP_BACKING_GUEST_MEMFD : KVM_TDP_BACKING_NONE,
 		};
 	}
 	srcu_read_unlock(&kvm->srcu, idx);

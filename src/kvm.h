@@ -2,6 +2,7 @@
 #ifndef _KTDP_KVM_H
 #define _KTDP_KVM_H
 
+#include "compat/kvm.h"
 #include "tdp.h"
 
 /*
@@ -23,11 +24,19 @@ static inline bool ktdp_slot_is_logged(const struct kvm_memory_slot *slot)
 	return slot->flags & KVM_MEM_LOG_DIRTY_PAGES;
 }
 
-/* A flag unknown here may mean that the memory is not at the hva (guest_memfd). */
+/* Of the pages of a guest_memfd alone, see ktdp_slot_has_pages(). */
+static inline bool ktdp_slot_is_gmem(const struct kvm_memory_slot *slot)
+{
+	return KTDP_SLOT_GMEM &&
+	       (slot->flags & ~KVM_MEMSLOT_INVALID) == KTDP_SLOT_GMEM;
+}
+
+/* A flag unknown here may mean that the memory is neither at the hva nor a known file's. */
 static inline bool ktdp_slot_is_elsewhere(const struct kvm_memory_slot *slot)
 {
-	return slot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY |
-			       KVM_MEMSLOT_INVALID);
+	return !ktdp_slot_is_gmem(slot) &&
+	       (slot->flags & ~(KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY |
+				KVM_MEMSLOT_INVALID));
 }
 
 static inline bool ktdp_slot_covers(const struct kvm_memory_slot *slot, u64 gfn,
@@ -75,6 +84,9 @@ int ktdp_kvm_slot(struct kvm_exported_tdp *tdp, u64 gfn,
 		  const struct kvm_memory_slot **slotp);
 int ktdp_kvm_slot_copy(struct kvm_exported_tdp *tdp, u64 gfn,
 		       struct kvm_memory_slot *slot);
+bool ktdp_gmem_has_pages(const struct kvm_memory_slot *slot, u64 gfn, u64 pfn,
+			 u64 nr);
+u64 ktdp_kvm_gmem_pfn(struct kvm_exported_tdp *tdp, u64 gfn);
 struct kvm_vcpu *ktdp_kvm_running_vcpu(void);
 bool ktdp_kvm_has_tdp_mmu(const struct kvm *kvm);
 bool ktdp_kvm_root_is_new(const struct kvm_exported_tdp *tdp, int vcpu);
@@ -93,6 +105,25 @@ unsigned int ktdp_kvm_read_slots(struct kvm_exported_tdp *tdp, u64 gfn,
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
 			     ktdp_gfn_range_fn fn, unsigned int flags);
+
+/**
+ * ktdp_slot_has_pages() - may host frames be the memory of a slot?
+ * @slot: the memslot
+ * @gfn: first guest frame
+ * @pfn: first host frame, of a page that stays meanwhile
+ * @nr: how many
+ *
+ * Of a usual slot what the host maps at its hva is the memory.  Of one that is backed by
+ * a guest_memfd the file's pages are, whatever is at the hva.
+ *
+ * Context: kvm->srcu and the region's lock held.
+ */
+static __always_inline bool
+ktdp_slot_has_pages(const struct kvm_memory_slot *slot, u64 gfn, u64 pfn, u64 nr)
+{
+	return likely(!ktdp_slot_is_gmem(slot)) ||
+	       ktdp_gmem_has_pages(slot, gfn, pfn, nr);
+}
 
 /* First preempt notifier of current; may belong to something other than a vCPU. */
 static __always_inline struct preempt_notifier *ktdp_kvm_preempt_notifier(void)

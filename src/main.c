@@ -23,6 +23,7 @@ static const struct ktdp_hook_handlers ktdp_handlers = {
 	.slot_flushed = ktdp_slot_flushed,
 	.slot_committed = ktdp_slot_committed,
 	.log_harvested = ktdp_log_harvested,
+	.gmem_unmapped = ktdp_gmem_unmapped,
 	.spte_set = ktdp_eager_probe,
 	.lost = ktdp_exports_stop,
 };

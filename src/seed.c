@@ -15,6 +15,13 @@
  *	after E			Sk has removed the entry; what is there now is
  *				of after Ek
  *
+ * Of a slot that is backed by a guest_memfd not all that takes pages is told to the
+ * notifier, but KVM is: there mmu_lock is held for read, and KVM counts no invalidation as
+ * in progress.  Either it has not begun, and then our hook will remove what is copied; or
+ * it has ended, and KVM's entries went before that.  To hold mmu_lock alone would not do:
+ * KVM lets go of it in the midst of a large one, after the hook
+ * (tests/model/gmem.pml: SEED_CHECKS_PROGRESS).
+ *
  * Slots: the read section of kvm->srcu spans the look at the slot and the copy.
  * A slot that is there and valid has its entries in KVM's table, and none of an
  * earlier slot: those were removed before KVM let go of that one.  A slot that
@@ -67,6 +74,33 @@ static bool ktdp_seed_pages(struct kvm_exported_tdp *tdp,
 	return true;
 }
 
+static bool ktdp_seed_hold(struct kvm_exported_tdp *tdp,
+			   const struct kvm_memory_slot *slot, u64 gfn,
+			   const struct ktdp_kvm_root *root, const u64 *sptep,
+			   unsigned int *nr)
+{
+	bool ran;
+
+	ktdp_table_lock(&tdp->table, gfn, KTDP_LEVEL_4K);
+	ran = ktdp_seed_pages(tdp, slot, gfn, root, sptep, nr);
+	ktdp_table_unlock(&tdp->table, gfn, KTDP_LEVEL_4K);
+	return ran;
+}
+
+static bool ktdp_seed_hold_gmem(struct kvm_exported_tdp *tdp,
+				const struct kvm_memory_slot *slot, u64 gfn,
+				const struct ktdp_kvm_root *root, const u64 *sptep,
+				unsigned int *nr)
+{
+	bool ran;
+
+	read_lock(&tdp->kvm->mmu_lock);
+	ran = !tdp->kvm->mmu_invalidate_in_progress &&
+	      ktdp_seed_hold(tdp, slot, gfn, root, sptep, nr);
+	read_unlock(&tdp->kvm->mmu_lock);
+	return ran;
+}
+
 /* From @gfn on to the end of the table of 4K pages that has *@sptep. */
 static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 			     const struct ktdp_kvm_root *root, const u64 *sptep)
@@ -83,10 +117,10 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 			continue;
 		nr = min3(left, (unsigned int)KTDP_HOLD_ENTRIES,
 			  (unsigned int)(slot->base_gfn + slot->npages - gfn));
-		ktdp_table_lock(&tdp->table, gfn, KTDP_LEVEL_4K);
 		done = nr;
-		ran = ktdp_seed_pages(tdp, slot, gfn, root, sptep, &done);
-		ktdp_table_unlock(&tdp->table, gfn, KTDP_LEVEL_4K);
+		ran = ktdp_slot_is_gmem(slot) ?
+			ktdp_seed_hold_gmem(tdp, slot, gfn, root, sptep, &done) :
+			ktdp_seed_hold(tdp, slot, gfn, root, sptep, &done);
 		if (!ran)
 			continue;
 		atomic64_add(done, &tdp->stat.seeded);
@@ -98,9 +132,13 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 static void ktdp_seed_huge(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 			   const struct ktdp_kvm_root *root, const u64 *sptep)
 {
+	const struct kvm_memory_slot *slot;
 	enum ktdp_fill result;
 
 	gfn &= ~ktdp_level_mask(level);
+	/* The pages of a guest_memfd are small, so far. */
+	if (ktdp_kvm_slot(tdp, gfn, &slot) || ktdp_slot_is_gmem(slot))
+		return;
 	ktdp_table_lock(&tdp->table, gfn, level);
 	result = ktdp_eager_copy(tdp, gfn, level, sptep, root);
 	ktdp_table_unlock(&tdp->table, gfn, level);

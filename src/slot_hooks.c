@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM changes memslots, or harvests a dirty log: what is mapped of them goes, or its
- * write access.  Called through hooks.c, in KVM's context: nothing here sleeps.
+ * KVM changes memslots, harvests a dirty log, or loses pages of a guest_memfd: what is
+ * mapped of them goes, or its write access.  Called through hooks.c, in KVM's context:
+ * nothing here sleeps.
  */
 
+#include "kvm.h"
 #include "registry.h"
 #include "revoke.h"
 #include "slot_hooks.h"
@@ -84,4 +86,29 @@ void ktdp_log_harvested(struct kvm *kvm, const struct kvm_memory_slot *slot,
 	if (mask)
 		write_protect(kvm, slot->as_id, gfn + __ffs(mask),
 			      gfn + __fls(mask) + 1);
+}
+
+/*
+ * kvm_mmu_unmap_gfn_range(kvm, range): pages of a guest_memfd are about to go, as a hole
+ * is made, one is poisoned, or the file is closed for good.  The host tells of those only
+ * that it maps itself.  Some kernels call this for each invalidation of any memory.
+ *
+ * KVM's mmu_lock is held for write, not for all of the time until the pages are gone; but
+ * for that KVM counts an invalidation as in progress.  So what is copied from KVM is copied
+ * before this, or is of after that.
+ */
+void ktdp_gmem_unmapped(struct kvm *kvm, const struct kvm_gfn_range *range)
+{
+	struct kvm_exported_tdp *tdp;
+
+	if (!ktdp_slot_is_gmem(range->slot))
+		return;
+	lockdep_assert_held_write(&kvm->mmu_lock);
+	rcu_read_lock();
+	tdp = ktdp_registry_find(kvm, range->slot->as_id);
+	if (tdp) {
+		atomic64_inc(&tdp->stat.invalidations);
+		ktdp_revoke(tdp, range->start, range->end, 0);
+	}
+	rcu_read_unlock();
 }

@@ -101,9 +101,9 @@ struct kvm_tdp_fault_type {
  *	(it may be gone by the time the importer looks: call again);
  *	-EINVAL no access bit, NULL argument, or @mm is not the VM's;
  *	-EPERM the mm is exiting;
- *	-EFAULT no guest RAM there (no slot, private slot, slot with a
- *	guest_memfd, beyond the table's reach, memory that has no struct page,
- *	unmapped in the VMM);
+ *	-EFAULT no guest RAM there (no slot, private slot, a guest_memfd that user
+ *	space may not map, or has not mapped at the slot's hva, beyond the table's
+ *	reach, memory that has no struct page, unmapped in the VMM);
  *	-EACCES a write to memory that is read-only in the slot or in the VMM,
  *	or a shadow stack;
  *	-EBUSY a write to a slot that logs dirty pages, in a VM that has a

@@ -415,7 +415,7 @@ static void print_text(const struct dump *dump)
 		fprintf(to, "%s could not be read: zeroes in the dump\n",
 			size_format(dump->unreadable, size));
 	if (guest->not_mapped.nr)
-		fprintf(to, "%s left out: guest_memfd, or memory of a device\n",
+		fprintf(to, "%s left out: private memory, or memory of a device\n",
 			size_format(guest->not_mapped.length, size));
 	if (guest->has_note)
 		fprintf(to, "VMCOREINFO of Linux %s\n", guest->info.release);

@@ -13,7 +13,7 @@ static const struct argp argp = {
 	"Print where a VM has memory: its memory slots.\n"
 	"\vBACKING is what the first page is in the VMM. HVA is where the VMM has the "
 	"memory, which takes CAP_SYS_ADMIN to see. Flags: ro the guest cannot write there, log "
-	"KVM logs which pages are written, unmapped the table does not have it (guest_memfd).",
+	"KVM logs which pages are written, unmapped the table does not have it (private memory).",
 	children, NULL, NULL
 };
 
@@ -26,6 +26,7 @@ static const char *backing_name(uint32_t backing)
 		[KVM_TDP_BACKING_HUGETLB] = "hugetlb",
 		[KVM_TDP_BACKING_FILE] = "file",
 		[KVM_TDP_BACKING_DEVICE] = "device",
+		[KVM_TDP_BACKING_GUEST_MEMFD] = "guest_memfd",
 	};
 
 	return backing < sizeof(names) / sizeof(names[0]) ? names[backing] : "other";

@@ -23,4 +23,18 @@
 #define ktdp_vm_has_type(kvm)	false
 #endif
 
+/*
+ * A slot of which all memory is pages of a guest_memfd, which user space may map, too
+ * (6.18): its flags, the file, and the index of its first page there.
+ */
+#ifdef KTDP_HAS_GMEM_ONLY
+#define KTDP_SLOT_GMEM	(KVM_MEM_GUEST_MEMFD | KVM_MEMSLOT_GMEM_ONLY)
+#define ktdp_slot_gmem_file(slot)	READ_ONCE((slot)->gmem.file)
+#define ktdp_slot_gmem_pgoff(slot)	((slot)->gmem.pgoff)
+#else
+#define KTDP_SLOT_GMEM	0
+#define ktdp_slot_gmem_file(slot)	((struct file *)NULL)
+#define ktdp_slot_gmem_pgoff(slot)	0
+#endif
+
 #endif /* _KTDP_COMPAT_KVM_H */

@@ -36,8 +36,10 @@ static int ktdp_slots_look_at_vmas(struct mm_struct *mm, struct kvm_tdp_slot *sl
 {
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
-	for (; nr--; slot++)
-		slot->backing = ktdp_vma_backing(vma_lookup(mm, slot->hva));
+	for (; nr--; slot++) {
+		if (slot->backing == KVM_TDP_BACKING_NONE)
+			slot->backing = ktdp_vma_backing(vma_lookup(mm, slot->hva));
+	}
 	mmap_read_unlock(mm);
 	return 0;
 }

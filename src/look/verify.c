@@ -9,7 +9,12 @@
  * since before the first look, and none is in progress.  Then the host's answer
  * is of a time when the leaf was there and the host was not about to take the
  * page: if they differ, it is wrong.  KVM's slots_lock is held meanwhile, so
- * that no memslot is half changed, and no dirty log half harvested.
+ * that no memslot is half changed, no dirty log half harvested, and no guest_memfd
+ * half closed.
+ *
+ * The memory of a slot that is backed by a guest_memfd is what the file has, whatever the
+ * host maps.  There the file is looked at under the region's lock: pages leave it after
+ * the leaf has been revoked, which waits for the lock.
  *
  * munmap() removes the VMA first, and then holds mmap_lock for read only while it
  * invalidates and clears the page tables: in between, the host seems to have nothing
@@ -154,6 +159,19 @@ static int ktdp_verify_host(const struct ktdp_verify *v, unsigned long hva,
 	return 0;
 }
 
+/* What a guest_memfd has for @nr guest frames, as HMM would say it. */
+static void ktdp_verify_file(const struct ktdp_verify *v, u64 gfn,
+			     unsigned long *pfns, unsigned long nr)
+{
+	unsigned long i;
+	u64 pfn;
+
+	for (i = 0; i < nr; i++) {
+		pfn = ktdp_kvm_gmem_pfn(v->tdp, gfn + i);
+		pfns[i] = pfn ? pfn | HMM_PFN_VALID | HMM_PFN_WRITE : 0;
+	}
+}
+
 static bool ktdp_verify_host_agrees(const struct ktdp_verify *v,
 				    const struct ktdp_walk *walk,
 				    unsigned long hmm_pfn)
@@ -189,7 +207,7 @@ static int ktdp_verify_look(const struct ktdp_verify *v, u64 gfn,
 	page->spte_level = ktdp_verify_read_sptes(v, gfn, &page->spte, 1);
 	page->hmm_pfn = 0;
 	page->blind = false;
-	if (page->slot_error)
+	if (page->slot_error || ktdp_slot_is_gmem(&page->slot))
 		return 0;
 	return ktdp_verify_host(v, page->hva, &page->hmm_pfn, 1, &page->blind);
 }
@@ -250,6 +268,8 @@ static int ktdp_verify_try(const struct ktdp_verify *v, u64 gfn)
 		return ret;
 	ret = -EBUSY;
 	ktdp_table_lock(table, gfn, page.walk.level);
+	if (!page.slot_error && ktdp_slot_is_gmem(&page.slot))
+		ktdp_verify_file(v, gfn, &page.hmm_pfn, 1);
 	if (ktdp_verify_is_same(v, &page))
 		ret = ktdp_verify_judge(v, &page);
 	ktdp_table_unlock(table, gfn, page.walk.level);
@@ -349,6 +369,10 @@ static int ktdp_verify_prepare(struct ktdp_verify *v, u64 gfn, unsigned int *nr,
 		return 0;
 	}
 	*nr = min_t(u64, *nr, slot->base_gfn + slot->npages - gfn);
+	if (ktdp_slot_is_gmem(slot)) {
+		ktdp_verify_file(v, gfn, v->pfns, *nr);
+		return 0;
+	}
 	return ktdp_verify_host(v, ktdp_slot_hva(slot, gfn), v->pfns, *nr,
 				&blind);
 }

@@ -148,7 +148,7 @@ struct kvm_tdp_info {
  *  - EINVAL: @gpa or @length is not a multiple of 4096, the range wraps, or
  *    @access names no or an unknown access.
  *  - EFAULT: no guest RAM at @gpa (hole, emulated MMIO, private slot,
- *    slot with a guest_memfd, or unmapped in the VMM).
+ *    a guest_memfd that user space may not map, or unmapped in the VMM).
  *  - EACCES: write access to memory that is read-only in the slot or the VMM, or a
  *    shadow stack.
  *  - EBUSY: write access to a slot that logs dirty pages, in a VM that has a
@@ -346,7 +346,7 @@ struct kvm_tdp_verify {
 /* kvm_tdp_slot.flags */
 #define KVM_TDP_SLOT_READONLY	(1U << 0)	/* for the guest, and for importers */
 #define KVM_TDP_SLOT_LOGGED	(1U << 1)	/* KVM logs which pages are written */
-#define KVM_TDP_SLOT_NOT_MAPPED	(1U << 2)	/* fault refuses it: backed by a guest_memfd */
+#define KVM_TDP_SLOT_NOT_MAPPED	(1U << 2)	/* fault refuses it: private guest_memfd */
 
 /* kvm_tdp_slot.backing: of its first page */
 #define KVM_TDP_BACKING_NONE	0	/* unmapped in the VMM, or that has exited */
@@ -355,6 +355,7 @@ struct kvm_tdp_verify {
 #define KVM_TDP_BACKING_HUGETLB	3
 #define KVM_TDP_BACKING_FILE	4	/* DAX too */
 #define KVM_TDP_BACKING_DEVICE	5	/* memory of a device: fault refuses it */
+#define KVM_TDP_BACKING_GUEST_MEMFD 6	/* all of it, whatever is mapped in the VMM */
 
 /**
  * struct kvm_tdp_slot - a memslot: guest memory that is contiguous in the VMM

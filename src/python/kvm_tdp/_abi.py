@@ -89,6 +89,7 @@ class Backing(_Open):
     HUGETLB = 3
     FILE = 4
     DEVICE = 5
+    GUEST_MEMFD = 6
 
 
 _ADDRESSES = {"gpa", "hpa", "hva", "root_hpa", "first_bad", "last_start"}

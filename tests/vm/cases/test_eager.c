@@ -15,7 +15,6 @@
 
 #define GPA	bed_gpa
 #include "eager.h"
-#include "gmem.h"
 #include "kmod.h"
 #include "sys.h"
 
@@ -347,45 +346,6 @@ static void test_secret(void)
 	end();
 }
 
-/*
- * What is at the slot's hva is the file, too: where it is not, on 6.19 at least, KVM
- * without its TDP MMU prefetches from there nevertheless.
- */
-static void check_gmem(void)
-{
-	is(gmem_slot(&bed.vm, SLOT, GPA, LITTLE, mem.hva, mem.fd), 0, T("slot"));
-	is(guest_fill(&bed.vm, GPA, LITTLE, GEN(1)), 0, T("guest writes"));
-	ok(mem_check(mem.hva, GPA, LITTLE, GEN(1)), T("to the file"));
-	is(since().eager_no_slot, PAGES, T("which counts"));
-	check_nothing(GPA, LITTLE);
-	is(kvm_tdp_dma_detach(bed.dma), 0, T("the table's last user goes"));
-	close(bed.tdp);
-	bed.tdp = must(kvm_tdp_create(bed.vm.fd, 0));
-	ok(ktdp_absent(bed.tdp, GPA, LITTLE), T("nor is it copied from KVM's"));
-	vm_unmap(&bed.vm, SLOT);
-	vm_map(&bed.vm, SLOT, GPA, &mem);
-	is(guest_check(&bed.vm, GPA, LITTLE, GEN(1)), 0, T("a usual slot again"));
-	ok(ktdp_mapped(bed.tdp, GPA, LITTLE), T("is in the table"));
-	ok(bed_agrees(&bed, GPA, mem.hva, LITTLE), T("the host's pages"));
-}
-
-static void test_guest_memfd(void)
-{
-	int fd;
-
-	title = "guest_memfd";
-	eager_open(&bed, &before);
-	fd = gmem_create(&bed.vm, LITTLE);
-	if (fd < 0) {
-		skip(title, "guest_memfd");
-		bed_close(&bed);
-		return;
-	}
-	mem_new(&mem, LITTLE, 0, MAP_SHARED, fd);
-	check_gmem();
-	end();
-}
-
 /* In-kernel irqchip: on some machines KVM maps a page of its own at the APIC. */
 static void test_private_slots(void)
 {
@@ -512,7 +472,6 @@ static const struct tap_case cases[] = {
 	{ "mmio", test_mmio },
 	{ "device", test_device },
 	{ "secret", test_secret },
-	{ "guest_memfd", test_guest_memfd },
 	{ "private_slots", test_private_slots },
 	{ "windows", test_windows },
 	{ "reserve", test_reserve },

@@ -339,7 +339,7 @@ static void check_slots(const struct kvm_tdp_slots *asked, const struct kvm_tdp_
 		/* The first may begin before what was asked for. */
 		if (!slot.length || slot.gpa + slot.length <= end || (i && slot.gpa < end) ||
 		    misaligned(slot.gpa, slot.length) || !slot.hva != !shown ||
-		    slot.backing > KVM_TDP_BACKING_DEVICE) {
+		    slot.backing > KVM_TDP_BACKING_GUEST_MEMFD) {
 			wrong("slots: slot %u: %#llx + %#llx, hva %#llx, backing %u", i,
 			      slot.gpa, slot.length, slot.hva, slot.backing);
 			return;

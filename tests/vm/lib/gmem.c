@@ -35,32 +35,29 @@ struct kvm_create_guest_memfd {
 
 #ifndef KVM_CAP_GUEST_MEMFD_FLAGS	/* the same */
 #define KVM_CAP_GUEST_MEMFD_FLAGS	244
-#define GUEST_MEMFD_FLAG_MMAP		(1U << 0)
-#define GUEST_MEMFD_FLAG_INIT_SHARED	(1U << 1)
 #endif
 
-int gmem_create(struct vm *vm, size_t size)
+int gmem_create(struct vm *vm, size_t size, uint64_t flags)
 {
-	struct kvm_create_guest_memfd memfd = {
-		.size = size,
-		.flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
-	};
+	struct kvm_create_guest_memfd memfd = { .size = size, .flags = flags };
 	int has = must(ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS));
 
-	if (memfd.flags & ~has)
+	if (flags & ~has)
 		return -EOPNOTSUPP;
 	return sys(ioctl(vm->fd, KVM_CREATE_GUEST_MEMFD, &memfd));
 }
 
-int gmem_slot(struct vm *vm, int id, uint64_t gpa, size_t size, void *hva, int fd)
+int gmem_slot(struct vm *vm, int id, uint64_t gpa, const struct mem *mem, size_t offset,
+	      size_t size, uint32_t flags)
 {
 	struct kvm_userspace_memory_region2 region = {
 		.slot = id,
-		.flags = KVM_MEM_GUEST_MEMFD,
+		.flags = KVM_MEM_GUEST_MEMFD | flags,
 		.guest_phys_addr = gpa,
 		.memory_size = size,
-		.userspace_addr = (uintptr_t)hva,
-		.guest_memfd = fd,
+		.userspace_addr = (uintptr_t)mem->hva + offset,
+		.guest_memfd_offset = offset,
+		.guest_memfd = mem->fd,
 	};
 
 	return sys(ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION2, &region));
