@@ -5,12 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,38 +179,16 @@ static int create_file(const struct dump_opts *opts)
 	return fd;
 }
 
-static void start_zstd(struct dump *dump)
-{
-	char *const argv[] = { "zstd", "-q", "-c", NULL };
-	posix_spawn_file_actions_t actions;
-	int pipes[2], err;
-
-	if (pipe2(pipes, O_CLOEXEC))
-		die("%s", strerror(errno));
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, pipes[0], STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, dump->file, STDOUT_FILENO);
-	err = posix_spawnp(&dump->zstd, argv[0], &actions, NULL, argv, environ);
-	if (err == ENOENT)
-		die("--zstd: there is no program zstd; install it: apt install zstd");
-	if (err)
-		die("zstd: %s", strerror(err));
-	posix_spawn_file_actions_destroy(&actions);
-	close(pipes[0]);
-	dump->fd = pipes[1];
-	/* That zstd has ended is an error of the next write. */
-	signal(SIGPIPE, SIG_IGN);
-}
-
 static void open_output(struct dump *dump)
 {
+	static char *const zstd[] = { "zstd", "-q", "-c", NULL };
 	const struct dump_opts *opts = dump->opts;
 
 	dump->stream = opts->zstd || !opts->file;
 	dump->file = opts->file ? create_file(opts) : STDOUT_FILENO;
 	dump->fd = dump->file;
 	if (opts->zstd)
-		start_zstd(dump);
+		dump->zstd = pipe_to(zstd, dump->file, "--zstd", "zstd", &dump->fd);
 }
 
 static void write_at(struct dump *dump, uint64_t offset, const void *buf, size_t length)
@@ -247,14 +223,11 @@ static void finish_output(struct dump *dump)
 {
 	const char *file = dump->opts->file;
 	const unsigned int flags = dump->opts->force ? 0 : RENAME_NOREPLACE;
-	int status, ret;
+	int ret;
 
 	if (dump->zstd) {
 		close(dump->fd);
-		while (waitpid(dump->zstd, &status, 0) < 0 && errno == EINTR)
-			;
-		if (status)
-			die("zstd has failed");
+		pipe_wait(dump->zstd, "zstd");
 	}
 	if (!file)
 		return;

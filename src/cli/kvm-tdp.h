@@ -177,6 +177,14 @@ void progress_clear(void);
 void out_bytes(const void *buf, size_t length);
 void out_hexdump(uint64_t gpa, const void *buf, size_t length);
 
+/*
+ * Run a program that takes what is written to *@in, and writes to @out. @option is what
+ * needs it, and @package has it; without it the process ends with a message.
+ */
+pid_t pipe_to(char *const argv[], int out, const char *option, const char *package, int *in);
+/* Wait for its end; that it has failed ends the process with a message, too. */
+void pipe_wait(pid_t pid, const char *program);
+
 /* JSON: addresses and masks are strings ("0x..."), counts are numbers. */
 void json_add_hex(struct json_object *obj, const char *key, uint64_t value);
 void json_add_num(struct json_object *obj, const char *key, uint64_t value);

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#define _GNU_SOURCE
 #include "kvm-tdp.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -190,6 +195,41 @@ void json_array_end(struct json_array *array)
 {
 	if (array->json)
 		fputs(array->any ? "\n]\n" : "]\n", array->to ?: stdout);
+}
+
+pid_t pipe_to(char *const argv[], int out, const char *option, const char *package, int *in)
+{
+	posix_spawn_file_actions_t actions;
+	int pipes[2], err;
+	pid_t pid;
+
+	if (pipe2(pipes, O_CLOEXEC))
+		die("%s", strerror(errno));
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, pipes[0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+	err = posix_spawnp(&pid, argv[0], &actions, NULL, argv, environ);
+	if (err == ENOENT)
+		die("%s: there is no program %s; install it: apt install %s", option, argv[0],
+		    package);
+	if (err)
+		die("%s: %s", argv[0], strerror(err));
+	posix_spawn_file_actions_destroy(&actions);
+	close(pipes[0]);
+	*in = pipes[1];
+	/* That it has ended is an error of the next write. */
+	signal(SIGPIPE, SIG_IGN);
+	return pid;
+}
+
+void pipe_wait(pid_t pid, const char *program)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (status)
+		die("%s has failed", program);
 }
 
 int out_finish(int status)
