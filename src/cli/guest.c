@@ -20,13 +20,11 @@ static int add_slot(const struct kvm_tdp_slot *slot, void *data)
 {
 	struct slot_walk *walk = data;
 	struct guest *guest = walk->guest;
-	bool mapped;
 
 	if (slot->gpa >= walk->end)
 		return 1;
-	mapped = !(slot->flags & KVM_TDP_SLOT_NOT_MAPPED) &&
-		 slot->backing != KVM_TDP_BACKING_DEVICE;
-	if (!ram_add(mapped ? &guest->ram : &guest->not_mapped, slot, walk->gpa, walk->end) ||
+	if (!ram_add(ram_is_mappable(slot) ? &guest->ram : &guest->not_mapped, slot, walk->gpa,
+		     walk->end) ||
 	    !sparse_add(&guest->sparse, slot))
 		return -ENOMEM;
 	return 0;

@@ -24,7 +24,7 @@ _kvm_tdp_value() {
 	-e | --event) mapfile -t COMPREPLY < <(compgen -W "invalidate fault entry slot" -- "$3") ;;
 	--expect) mapfile -t COMPREPLY < <(compgen -W "same any" -- "$3") ;;
 	-o | --options) mapfile -t COMPREPLY < <(compgen -W "allow_other" -- "$3") ;;
-	-f | --file) mapfile -t COMPREPLY < <(compgen -f -- "$3") ;;
+	-f | --file | --svg | --png) mapfile -t COMPREPLY < <(compgen -f -- "$3") ;;
 	--exec) mapfile -t COMPREPLY < <(compgen -c -- "$3") ;;
 	--vm | --gpa | --length | -i | --interval | -n | --max | --count | -d | --delay | --context) ;;
 	*) return 1 ;;

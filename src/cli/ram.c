@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool ram_is_mappable(const struct kvm_tdp_slot *slot)
+{
+	return !(slot->flags & KVM_TDP_SLOT_NOT_MAPPED) &&
+	       slot->backing != KVM_TDP_BACKING_DEVICE;
+}
+
 bool ram_add(struct ram *ram, const struct kvm_tdp_slot *slot, uint64_t gpa,
 	     uint64_t end)
 {

@@ -19,6 +19,9 @@ struct ram {
 	uint64_t length;	/* of all */
 };
 
+/* Can the table have what is in the slot? */
+bool ram_is_mappable(const struct kvm_tdp_slot *slot);
+
 /*
  * Add what a slot has of [@gpa, @end); slots come in ascending order. False: no memory.
  */

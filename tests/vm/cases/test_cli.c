@@ -364,6 +364,70 @@ static void test_map(void)
 	end();
 }
 
+#define PICTURE	"/tmp/map.svg"
+
+static void test_picture(void)
+{
+	char *before = strdup(getenv("PATH"));
+	unsigned long mapped = 0, writable = 0;
+	struct ktdp_map map;
+	char text[160];
+	size_t i;
+	int tdp;
+
+	begin();
+	tdp = must(kvm_tdp_create(vm.fd, 0));
+	memset(high.hva, 1, HIGH_SIZE);
+	is(ktdp_prefault(tdp, HIGH_GPA, HIGH_SIZE, ACC_W), 0, "prefault");
+	is(ktdp_prefault(tdp, RAM_GPA, 0x10000, ACC_R), 0, "prefault");
+	ktdp_read_map(tdp, 0, 1UL << 40, &map);
+	for (i = 0; i < map.nr; i++) {
+		mapped += map.runs[i].length;
+		writable += map.runs[i].access & ACC_W ? map.runs[i].length : 0;
+	}
+	ktdp_free_map(&map);
+
+	is(cli("map --svg " PICTURE), 0, "map, a picture");
+	is_printed("");
+	sys_run("mkdir /tmp/picture && cp " PICTURE " /tmp/picture/svg");
+	is(cli("info >/dev/null; cat " PICTURE), 0, "its file");
+	snprintf(text, sizeof(text), ">VM of process %d (test_cli): 6.2M of memory, %luK of it mapped<",
+		 getpid(), mapped >> 10);
+	has(text);
+	snprintf(text, sizeof(text), ">4K: %luK<", writable >> 10);
+	has(text);
+	has(">0x100000000</text>");
+	has("</svg>\n");
+	is(cli("map --svg - --gpa 0x%lx --length 64K", HIGH_GPA), 0, "of a range");
+	has(">VM of process ");
+	has(": 64K of memory, 64K of it mapped<");
+	is(cli("map --svg - --gpa 0x%lx --length 64K", RAM_GPA + RAM_SIZE), 1, "of a hole");
+	has("kvm-tdp: the guest has no memory there\n");
+	is(cli("map --svg /nonexistent/svg"), 1, "no such directory");
+	has("kvm-tdp: /nonexistent/svg: No such file or directory\n");
+	is(cli("map --svg /dev/full"), 1, "no room for it");
+	has("kvm-tdp: /dev/full: No space left on device\n");
+	is(cli("map --svg - --raw"), 2, "two outputs");
+
+	is(cli("map --png /tmp/picture/png"), 1, "PNG, without rsvg-convert");
+	has("kvm-tdp: --png: there is no program rsvg-convert; install it: apt install librsvg2-bin\n");
+	must(setenv("PATH", "/tmp/picture:/bin:/sbin", 1));
+	sys_run("cd /tmp/picture; printf '#!/bin/sh\n[ $1 = -o ] && exec cat >$2' >rsvg-convert; chmod +x rsvg-convert");
+	is(cli("map --png /tmp/picture/png && cmp /tmp/picture/svg /tmp/picture/png"), 0,
+	   "rsvg-convert gets the picture");
+	is_printed("");
+	sys_run("printf '#!/bin/sh\n[ $# = 0 ] && exec cat' >/tmp/picture/rsvg-convert");
+	is(cli("map --png - | cmp - /tmp/picture/svg"), 0, "to standard output");
+	sys_run("printf '#!/bin/sh\nexit 3' >/tmp/picture/rsvg-convert");
+	is(cli("map --png /tmp/picture/png"), 1, "rsvg-convert fails");
+	has("kvm-tdp: rsvg-convert has failed\n");
+	sys_run("rm -r /tmp/picture " PICTURE);
+	must(setenv("PATH", before, 1));
+	free(before);
+	close(tdp);
+	end();
+}
+
 static void test_prefault(void)
 {
 	char text[80];
@@ -1013,6 +1077,7 @@ static const struct tap_case cases[] = {
 	{ "info", test_info },
 	{ "slots", test_slots },
 	{ "map", test_map },
+	{ "picture", test_picture },
 	{ "prefault", test_prefault },
 	{ "read-write", test_read_write },
 	{ "find", test_find },
