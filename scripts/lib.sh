@@ -216,6 +216,19 @@ copy_sources() {
 		Makefile Kbuild dkms.conf include src tests/kmod examples/edu examples/importer | tar -C "$1" -x
 }
 
+# module_name FILE KERNEL-DIR: the name of a module that is built elsewhere, if it is for
+# that kernel.
+module_name() {
+	local release built
+	[ -f "$1" ] || die "no module $1"
+	release=$(<"$2/release")
+	built=$(modinfo -F vermagic "$1" 2>/dev/null | cut -d ' ' -f 1) || true
+	[ -n "$built" ] || die "$1 is no kernel module"
+	[ "$built" = "$release" ] ||
+		die "$1 is built for Linux $built, and the VM has $release: build it in $2/build"
+	basename "$1" .ko | tr - _
+}
+
 # For mkinitramfs: stock QEMU, with what -M microvm -kernel needs.
 KTDP_QEMU_FILES=(
 	-b /usr/bin/qemu-system-x86_64:usr/bin/qemu-system-x86_64
