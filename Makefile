@@ -143,6 +143,10 @@ demo:
 demo-iommu:
 	scripts/demo iommu
 
+# A shell beside a running guest; MODULES="FILE.ko...": with a driver's own modules loaded.
+demo-shell:
+	scripts/demo shell $(addprefix --module ,$(MODULES))
+
 bench:
 	scripts/deps test kernels
 	scripts/bench
@@ -169,4 +173,4 @@ fuzz:
 .PHONY: all headers compiler json-c fuse3 modules cli lib install install-cli install-lib \
 	install-python uninstall dkms-install dkms-uninstall deb clean unit model uapi static \
 	test test-debug test-debug-kcsan test-ept test-vm \
-	matrix test-dkms demo demo-iommu bench profile stress stress-debug fuzz
+	matrix test-dkms demo demo-iommu demo-shell bench profile stress stress-debug fuzz

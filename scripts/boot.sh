@@ -115,6 +115,17 @@ boot_once() {
 	return $status
 }
 
+# boot_attended ARGUMENT-OF-BOOT...: boot() has put ttyS1 on this terminal, too, and
+# somebody sits there. End with the verdict as exit status.
+boot_attended() {
+	local status=0
+	: >"$logs/console.log"
+	: >"$logs/out.log"
+	(boot "$@") 2>"$logs/emulator.log" || status=$?
+	sed -i 's/\r*$//' "$logs/console.log" "$logs/out.log"
+	judge $status
+}
+
 killed_as() { [ "$(cat "$logs/killed" 2>/dev/null)" = "$1" ]; }
 
 # boot_judged ARGUMENT-OF-BOOT...: print the directory with the logs, and end with
@@ -140,6 +151,11 @@ boot_judged() {
 	late) log "$name: no end after $timeout s of CPU time" ;;
 	esac
 	[ ! -e "$logs/killed" ] || exit 124
+	judge $status
+}
+
+# judge STATUS-OF-EMULATOR: the kernel log, and the token.
+judge() {
 	reached_init || exit 1
 	if awk -f "$KTDP_TOP/scripts/kernel-log.awk" "$logs/console.log" |
 		grep -n -F -f "$KTDP_TOP/scripts/kernel-log-bad" >"$logs/bad.log"; then
@@ -148,7 +164,7 @@ boot_judged() {
 		exit 1
 	fi
 	if ! grep -qx "KTDP-VM-DONE $nonce" "$logs/out.log"; then
-		log "$name: ended without its token (emulator exit $status)"
+		log "$name: ended without its token (emulator exit $1)"
 		exit 1
 	fi
 }
