@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proc.h"
 #include "text.h"
 
 #define SPACES	"/sys/kernel/kvm_tdp_iommu"

@@ -14,6 +14,7 @@
 
 #include "core.h"
 #include "guest.h"
+#include "proc.h"
 #include "text.h"
 
 enum { KEY_FORCE = 0x200, KEY_PROGRESS, KEY_ZSTD };

@@ -11,6 +11,7 @@
 #include <linux/kvm.h>
 
 #include "event.h"
+#include "proc.h"
 #include "procs.h"
 #include "tracefs.h"
 

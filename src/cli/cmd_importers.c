@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "proc.h"
+
 #define ROOM	85	/* no more come at once */
 
 static const struct argp_child children[] = { { &vm_argp, 0, NULL, 0 }, { 0 } };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "counters.h"
+#include "proc.h"
 #include "procs.h"
 #include "text.h"
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "picture.h"
+#include "proc.h"
 #include "text.h"
 
 enum { KEY_RAW = 0x200, KEY_PREFAULT, KEY_SVG, KEY_PNG };

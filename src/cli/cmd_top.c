@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "counters.h"
+#include "proc.h"
 #include "procs.h"
 #include "top.h"
 

@@ -82,13 +82,9 @@ unsigned int arg_number(const char *arg, unsigned int min, unsigned int max,
 
 /* vm.c: VMs of other processes */
 
-void vm_comm(pid_t pid, char *comm, size_t size);
-
 /* The one process of that name that has a VM. Ends the process with a message on failure. */
 pid_t vm_named(const char *name);
 
-/* Is the process stopped by a signal? */
-bool vm_is_stopped(pid_t pid);
 /* Does the VM live in the memory of this process? @tdp: a TDP fd of it. */
 bool vm_is_of(int tdp, pid_t pid);
 

@@ -11,6 +11,7 @@
 
 #include "counters.h"
 #include "kvm-tdp.h"
+#include "proc.h"
 
 /* Room for one more at the end of an array of @nr. */
 static void *one_more(void *array, size_t nr, size_t size)
@@ -19,21 +20,6 @@ static void *one_more(void *array, size_t nr, size_t size)
 	if (!array)
 		die("%s", strerror(ENOMEM));
 	return array;
-}
-
-pid_t vm_process(pid_t thread)
-{
-	char path[32], line[64];
-	pid_t pid = thread;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", thread);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		sscanf(line, "Tgid:\t%d", &pid);
-	if (file)
-		fclose(file);
-	return pid;
 }
 
 /* Read a TDP fd's fdinfo.  A descriptor that is gone by now is left out. */

@@ -36,9 +36,6 @@ struct procs {
 	size_t nr_holders;
 };
 
-/* The process of a thread, such as KVM says has made a VM; if it is gone: the same. */
-pid_t vm_process(pid_t thread);
-
 /* Ends the process with a message on failure. */
 void procs_read(struct procs *procs);
 void procs_free(struct procs *procs);

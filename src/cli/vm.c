@@ -1,34 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "kvm-tdp.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "machine.h"
+#include "proc.h"
 #include "procs.h"
-
-void vm_comm(pid_t pid, char *comm, size_t size)
-{
-	char path[32];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	file = fopen(path, "r");
-	if (!file || !fgets(comm, size, file))
-		snprintf(comm, size, "?");
-	if (file)
-		fclose(file);
-	comm[strcspn(comm, "\n")] = 0;
-	/* Whatever a process calls itself, it is for terminals and JSON. */
-	for (; *comm; comm++) {
-		if (!isascii(*comm) || !isprint(*comm))
-			*comm = '?';
-	}
-}
 
 /* Tell of the processes that have a VM, in words; with @name of those of that name. */
 static unsigned int find_named(const struct procs *procs, const char *name, FILE *text,
@@ -77,34 +57,13 @@ pid_t vm_named(const char *name)
 	return pid;
 }
 
-bool vm_is_stopped(pid_t pid)
-{
-	char path[32], line[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	file = fopen(path, "re");
-	while (file && !state && fgets(line, sizeof(line), file))
-		sscanf(line, "State: %c", &state);
-	if (file)
-		fclose(file);
-	return state == 'T';
-}
-
 /* KVM has the number of the thread that created the VM. */
 bool vm_is_of(int tdp, pid_t pid)
 {
-	char path[64], line[256];
-	pid_t creator = 0;
-	FILE *file;
+	char creator[PROC_VALUE];
 
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", tdp);
-	file = fopen(path, "re");
-	while (file && !creator && fgets(line, sizeof(line), file))
-		sscanf(line, "kvm_tdp_vm_pid: %d", &creator);
-	if (file)
-		fclose(file);
-	return creator && vm_process(creator) == pid;
+	return proc_field(creator, "kvm_tdp_vm_pid", "/proc/self/fdinfo/%d", tdp) &&
+	       vm_process(atoi(creator)) == pid;
 }
 
 static void die_process(pid_t pid, int err)
@@ -166,11 +125,10 @@ int vm_create_tdp_fd(const struct vm_opts *opts)
 
 void vm_tell_new(const struct vm_opts *opts, int tdp)
 {
-	char name[40], line[FILE_LINE];
+	char fds[PROC_VALUE];
 
-	snprintf(name, sizeof(name), "/proc/self/fdinfo/%d", tdp);
-	if (!opts->json && machine_find(name, "kvm_tdp_fds:", line) &&
-	    !strcmp(line, "kvm_tdp_fds:\t1"))
+	if (!opts->json && proc_field(fds, "kvm_tdp_fds", "/proc/self/fdinfo/%d", tdp) &&
+	    !strcmp(fds, "1"))
 		warn("the table is new, and goes with this command; 'kvm-tdp attach --pid %d -- sleep inf' keeps one",
 		     opts->pid);
 }
