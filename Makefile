@@ -2,6 +2,9 @@
 KERNELDIR ?= /lib/modules/$(shell uname -r)/build
 DESTDIR ?=
 PREFIX ?= /usr
+# The modules go below it, too, unless they are told where to.
+INSTALL_MOD_PATH ?= $(DESTDIR)
+export INSTALL_MOD_PATH
 
 modules-load = $(DESTDIR)/etc/modules-load.d/kvm_tdp.conf
 
@@ -76,11 +79,14 @@ uninstall:
 	$(RM) $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-kvm_tdp.rules
 	! cmp -s src/modules-load/kvm_tdp.conf $(modules-load) || $(RM) $(modules-load)
 
-clean: headers
-	+$(kbuild) clean
-	$(MAKE) -C src/cli clean
-	$(MAKE) -C src/lib clean
-	$(MAKE) -C src/python clean
+# What .gitignore has, and what tests build; the kernel's headers may be gone by now.
+products := *.o *.d *.ko *.mod *.mod.c *.cmd *.symvers *.dwo modules.order facts.h \
+	.checkpatch-camelcase*
+clean:
+	for dir in src/cli src/lib src/python examples/nvme; do $(MAKE) -C $$dir clean || exit; done
+	$(RM) -r build tests/*/build
+	find . -path ./.git -prune -o -type f \( $(foreach name,$(products),-name '$(name)' -o) -false \) \
+		-exec $(RM) {} +
 
 # KERNELVER="RELEASE...": instead of all kernels whose headers are there. With
 # DESTDIR the sources alone are put into place.
