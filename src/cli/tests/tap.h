@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static int ran, failed;
 
@@ -13,6 +14,13 @@ static inline void ok(bool good, const char *what, const char *which)
 {
 	printf("%sok %d - %s: %s\n", good ? "" : "not ", ++ran, what, which);
 	failed += !good;
+}
+
+static inline void ok_text(const char *got, const char *want)
+{
+	ok(!strcmp(got, want), "prints", want);
+	if (strcmp(got, want))
+		printf("# got: %s\n", got);
 }
 
 /* The program's exit status. */
