@@ -2,10 +2,11 @@
 #ifndef _LINUX_KVM_TDP_FD_H
 #define _LINUX_KVM_TDP_FD_H
 
-/*
- * The importer's view of an exported TDP: the second-stage address space
- * (GPA -> HPA) of a KVM guest, kept by kvm_tdp.ko as a page table in the
- * hardware's format.  Names and signatures are those of patch 01 of the series
+/**
+ * DOC: The importer's view of an exported TDP
+ *
+ * A TDP is the second-stage address space (GPA -> HPA) of a KVM guest, kept by
+ * kvm_tdp.ko as a page table in the hardware's format.  Names and signatures are those of patch 01 of the series
  * "[RFC PATCH 00/42] Sharing KVM TDP to IOMMU" (December 2023); a driver
  * written against that series builds against this header.
  *
@@ -151,7 +152,7 @@ struct kvm_exported_tdp_ops {
  *	CPUs tell of parts of it at once.  Table pages may be freed (after an
  *	RCU grace period), so cached non-leaf entries of the range go as well.
  *
- *	Context: atomic; KVM's mmu_lock may be held, and preemption may be off
+ *	Called in atomic context; KVM's mmu_lock may be held, and preemption may be off
  *	on PREEMPT_RT too.  It must not sleep, allocate with GFP_KERNEL, touch
  *	user memory, nor call register, unregister, fault or put; its locks
  *	are raw_spinlock_t.  It may run on several CPUs at once.
@@ -161,7 +162,7 @@ struct kvm_exported_tdp_ops {
  *	was so already.  May be NULL: without it, the VM's end is seen by @fault, which
  *	returns -EPERM from then on.
  *
- *	Context: process context, which may sleep, but holds up every process of the
+ *	Called in process context, which may sleep, but holds up every process of the
  *	machine that exits or unregisters an mmu_notifier: best it queues work.  It
  *	must not call register, unregister or put, take a lock that is held over one
  *	of these, or wait for what does; and it may run before register_importer
@@ -173,7 +174,7 @@ struct kvm_exported_tdp_ops {
  *	reaper): @invalidate is always called, and is to see to what is left.  The table
  *	is clear already, as long as nobody fills it anew.  May be NULL.
  *
- *	Context: process context, which may sleep, on several CPUs at once.  But whoever
+ *	Called in process context, which may sleep, on several CPUs at once.  But whoever
  *	changes the memory may hold mmap_lock, the lock of a folio, i_mmap_rwsem of a
  *	file, the lock of an anon_vma, or be in reclaim; KVM's memslots wait, and, as of
  *	@gone, whatever exits.  So it must not wait for one of these, for a lock under

@@ -2,10 +2,12 @@
 #ifndef _LINUX_KVM_TDP_WALK_H
 #define _LINUX_KVM_TDP_WALK_H
 
-/*
- * How an importer looks a guest physical address up: what a device's page walk unit
- * does, in software, for both formats.  It knows nothing of the exporter but the
- * metadata (asm/kvm_exported_tdp.h) and the processor vendors' manuals.
+/**
+ * DOC: How an importer looks a guest physical address up
+ *
+ * What a device's page walk unit does, in software, for both formats.  It knows nothing
+ * of the exporter but the metadata (asm/kvm_exported_tdp.h) and the processor vendors'
+ * manuals::
  *
  *	err = kvm_tdp_table_init(&table, tdp_fd->ops->get_metadata(tdp_fd));
  *	...
