@@ -97,6 +97,10 @@ deb:
 	scripts/deps deb
 	scripts/deb
 
+# All there is to read, as build/kvm_tdp.html.
+docs:
+	@scripts/docs
+
 # The table, src/iommu with the bugs that are seeded in it, the models as far as they are quick.
 unit:
 	$(MAKE) -C tests/unit run
@@ -177,6 +181,6 @@ fuzz:
 	scripts/fuzz $(or $(CALLS),1000000) $(SEED)
 
 .PHONY: all headers compiler json-c fuse3 modules cli lib install install-cli install-lib \
-	install-python uninstall dkms-install dkms-uninstall deb clean unit model uapi static \
+	install-python uninstall dkms-install dkms-uninstall deb docs clean unit model uapi static \
 	test test-debug test-debug-kcsan test-ept test-vm \
 	matrix test-dkms demo demo-iommu demo-shell bench profile stress stress-debug fuzz
