@@ -176,6 +176,29 @@ kernels_has() { kernels_flavours "$1" | grep -qxF "$2"; }
 # dkms_conf NAME: what dkms.conf says.
 dkms_conf() { sed -n "s/^$1=\"\(.*\)\"/\1/p" "$KTDP_TOP/dkms.conf"; }
 
+# For packages of the tree. stage_sources DIR: what they are made from.
+stage_sources() {
+	tar -C "$KTDP_TOP" -c -X "$KTDP_TOP/.gitignore" .gitignore COPYING Kbuild Makefile README.md \
+		CHANGELOG.md CONTRIBUTING.md dkms.conf docs include scripts src | tar -x --no-same-owner -C "$1"
+}
+
+# Of the newest file, so that the same sources make the same packages.
+date_of_sources() { find "$1" -type f -printf '%Ts\n' | sort -n | tail -n 1; }
+
+# changes FIRST NEXT: the newest part of CHANGELOG.md, in lines of 74 columns, before the first
+# of each item FIRST, before the others NEXT.
+changes() {
+	local item
+	awk '
+		/^## / { if (inside++) exit; next }
+		/^- / { if (item) print item; item = substr($0, 3); next }
+		inside && NF { sub(/^ +/, ""); item = item " " $0 }
+		END { print item }' "$KTDP_TOP/CHANGELOG.md" |
+		tr -d '`' | while read -r item; do
+			fold -s -w 74 <<<"$item" | sed "1s/^/$1/; 1!s/^/$2/; s/ *\$//"
+		done
+}
+
 random_seed() { od -An -N4 -tu4 /dev/urandom | tr -d ' '; }
 
 # vm_figures NAME VM-TEST-ARGUMENT...: run scripts/vm-test; of what the program NAME
