@@ -117,20 +117,42 @@ void tap_bail(const char *file, int line, const char *fmt, ...)
 	_exit(2);
 }
 
+/* "-NAME" leaves a case out; other arguments are all that are wanted. */
 static bool tap_wanted(const char *name, int argc, char **argv)
 {
+	bool wanted = argc < 2 || *argv[1] == '-';
 	int i;
 
-	for (i = 1; i < argc; i++)
+	for (i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], name))
-			return true;
-	return argc < 2;
+			wanted = true;
+		else if (*argv[i] == '-' && !strcmp(argv[i] + 1, name))
+			return false;
+	}
+	return wanted;
+}
+
+/* One that is misspelt would run too little, or too much. */
+static void tap_check_names(const struct tap_case *cases, size_t nr, int argc, char **argv)
+{
+	const char *name;
+	size_t k;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		name = argv[i] + (*argv[i] == '-');
+		for (k = 0; k < nr && strcmp(cases[k].name, name); k++)
+			;
+		if (k == nr)
+			bail("there is no case %s", name);
+	}
 }
 
 int run_cases(const struct tap_case *cases, size_t nr, int argc, char **argv)
 {
 	size_t i;
 
+	tap_check_names(cases, nr, argc, argv);
 	for (i = 0; i < nr; i++) {
 		if (!tap_wanted(cases[i].name, argc, argv))
 			continue;

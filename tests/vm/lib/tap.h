@@ -65,7 +65,7 @@ void tap_bail(const char *file, int line, const char *fmt, ...)
 	must_ret;						\
 })
 
-/* A program as a table; arguments, if any, name the cases to run. */
+/* A program as a table; arguments, if any, name the cases to run, or, as "-NAME", not to. */
 struct tap_case {
 	const char *name;
 	void (*run)(void);
