@@ -62,6 +62,11 @@ void sys_fdinfo(int fd, char *text, size_t size)
 	close(file);
 }
 
+bool sys_alone(void)
+{
+	return !getenv("KTDP_HOST");
+}
+
 bool sys_kernel_from(unsigned int major, unsigned int minor)
 {
 	unsigned int is_major, is_minor;

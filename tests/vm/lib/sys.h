@@ -16,6 +16,12 @@ long sys_read_long(const char *path);
 /* What /proc tells of a descriptor of this process; the test ends if nothing. */
 void sys_fdinfo(int fd, char *text, size_t size);
 
+/*
+ * Is the machine there for tests alone?  Where scripts/test-host runs them others use it,
+ * and nothing may be done to all of it.
+ */
+bool sys_alone(void);
+
 /* A shell's command; the test ends if it fails. */
 void sys_run(const char *command);
 

@@ -59,10 +59,13 @@ bool host_all_done(void);
 /* An act of the storm, and how often it was done or refused. */
 struct act {
 	const char *name;
+	bool alone;		/* it is done to the whole machine: see sys_alone() */
 	uint64_t done;
 	uint64_t refused;
 	int error;		/* the last */
 };
+
+bool act_allowed(const struct act *act);
 
 /* Take down the result of an act: 0 or -errno. */
 void act_count(struct act *act, int ret);

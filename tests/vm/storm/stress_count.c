@@ -106,6 +106,11 @@ void figures_print(void)
 		table_row(figure_names[i], figure(i));
 }
 
+bool act_allowed(const struct act *act)
+{
+	return !act->alone || sys_alone();
+}
+
 void act_count(struct act *act, int ret)
 {
 	__atomic_fetch_add(ret ? &act->refused : &act->done, 1, __ATOMIC_RELAXED);

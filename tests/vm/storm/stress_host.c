@@ -41,7 +41,8 @@ void host_begin(void)
 	size_t i;
 
 	/* Not every kernel has it on by itself. */
-	sys_write("/proc/sys/kernel/numa_balancing", "1");
+	if (sys_alone())
+		sys_write("/proc/sys/kernel/numa_balancing", "1");
 	for (i = 0; i < NR_HOST; i++)
 		host_before[i] = host_value(host_names[i]);
 }

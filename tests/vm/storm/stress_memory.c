@@ -256,8 +256,8 @@ struct act memory_acts[] = {
 	{ .name = "memory: mremap" },
 	{ .name = "memory: move_pages" },
 	{ .name = "memory: userfaultfd, write-protect" },
-	{ .name = "memory: MADV_SOFT_OFFLINE" },
-	{ .name = "memory: MADV_HWPOISON" },
+	{ .name = "memory: MADV_SOFT_OFFLINE", .alone = true },
+	{ .name = "memory: MADV_HWPOISON", .alone = true },
 };
 
 const size_t nr_memory_acts = sizeof(memory_acts) / sizeof(memory_acts[0]);
@@ -362,7 +362,7 @@ void *storm_memory(void *arg)
 		size_t page = hot_choose(&worker->dice, &arena);
 		size_t nr = dice_roll(&worker->dice, nr_memory_acts);
 
-		if (!(memory_do[nr].on & 1U << arena->kind))
+		if (!(memory_do[nr].on & 1U << arena->kind) || !act_allowed(&memory_acts[nr]))
 			continue;
 		if (pthread_mutex_trylock(&arena->lock)) {
 			usleep(500);

@@ -52,7 +52,7 @@ static bool nurse_starve(struct vmm *vmm, uint64_t step)
 
 static bool nurse_end(struct vmm *vmm, struct dice *dice, uint64_t step)
 {
-	if (step % OOM_EVERY == 0 && nurse_starve(vmm, step))
+	if (sys_alone() && step % OOM_EVERY == 0 && nurse_starve(vmm, step))
 		return vmm_kill(vmm);
 	if (dice_one_in(dice, 4))
 		return vmm_exit(vmm);
@@ -106,7 +106,7 @@ static void nursery_run(uint64_t seed)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	while (!stress_over()) {
 		dice_seed(&dice, seed, NURSERY, ++step);
-		if (dice_one_in(&dice, 8))
+		if (dice_one_in(&dice, 8) && sys_alone())
 			scarce_swap();
 		nurse_vmm(&dice, step);
 		usleep(dice_roll(&dice, 500000));

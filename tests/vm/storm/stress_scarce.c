@@ -57,6 +57,8 @@ void scarce_leave(void)
 void scarce_init(void)
 {
 	scarce_init_lock();
+	if (!sys_alone())
+		return;
 	/* What is told of an OOM is long enough without all processes. */
 	must(sys_write("/proc/sys/vm/oom_dump_tasks", "0"));
 	must(sys_write("/proc/self/oom_score_adj", SCORE_NEVER));

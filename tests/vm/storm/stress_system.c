@@ -103,8 +103,10 @@ static int system_rmmod(struct dice *dice)
 }
 
 struct act system_acts[] = {
-	{ .name = "system: compact memory" }, { .name = "system: drop caches" },
-	{ .name = "system: KSM" }, { .name = "system: khugepaged" },
+	{ .name = "system: compact memory", .alone = true },
+	{ .name = "system: drop caches", .alone = true },
+	{ .name = "system: KSM", .alone = true },
+	{ .name = "system: khugepaged", .alone = true },
 	{ .name = "system: fork of the VMM" },
 	{ .name = "system: migrate_pages" }, { .name = "system: rmmod" },
 };
@@ -123,6 +125,8 @@ void *storm_system(void *arg)
 
 	while (stress_step(worker)) {
 		nr = dice_roll(&worker->dice, nr_system_acts);
+		if (!act_allowed(&system_acts[nr]))
+			continue;
 		act_count(&system_acts[nr], system_do[nr](&worker->dice));
 		usleep(50000 + dice_roll(&worker->dice, 300000));
 	}
