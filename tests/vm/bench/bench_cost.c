@@ -108,7 +108,7 @@ static void small_pages(void)
 
 	fault_around(false);
 	cost = calls("fault(), one page", KTDP_TEST_BENCH_FAULT, 1).median;
-	ok(cost <= 0.65 * hmm, "fault() of a page: %.2f times hmm_range_fault()", cost / hmm);
+	within(cost <= 0.65 * hmm, "fault() of a page: %.2f times hmm_range_fault()", cost / hmm);
 	report_beside("fault(), one page", cost, "insns", "hmm_range_fault(), one page",
 		      hmm);
 	report_beside("GUP-fast, one page", gup, "insns", "hmm_range_fault(), one page",
@@ -123,7 +123,7 @@ static void small_pages(void)
 		      "hmm_range_fault(), one page", hmm);
 	dontneed("all", SIZE);
 	cost = prefault("prefault of 4K pages, a page", PAGES);
-	ok(cost <= 0.9 * batch, "prefault: %.2f times hmm_range_fault()", cost / batch);
+	within(cost <= 0.9 * batch, "prefault: %.2f times hmm_range_fault()", cost / batch);
 	report_beside("prefault of 4K pages, a page", cost, "insns",
 		      "hmm_range_fault(), 512 pages, a page", batch);
 }
@@ -245,8 +245,8 @@ static void slots(void)
 	small = protect(&big, PAGE_2M);
 	large = protect(&big, PAGE_1G);
 	/* Half an instruction for each page more would be too much. */
-	ok(large - small < (SIZE - PAGE_2M) / PAGE_4K / 2,
-	   "write-protecting costs edges, not size: 512 pages %.0f, 8192 %.0f", small, large);
+	within(large - small < (SIZE - PAGE_2M) / PAGE_4K / 2,
+	       "write-protecting costs edges, not size: 512 pages %.0f, 8192 %.0f", small, large);
 	mem_free(&big);
 	unexport();
 }

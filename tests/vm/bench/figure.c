@@ -3,11 +3,24 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <x86intrin.h>
 
 #include "../../kmod/marks.h"
+#include "actor.h"
 #include "kmod.h"
 #include "tap.h"
+
+bool figure_counts(void)
+{
+	return !getenv("KTDP_CYCLES");
+}
+
+static void __attribute__((constructor)) figure_pin(void)
+{
+	if (!figure_counts())
+		actor_bind(atoi(getenv("KTDP_CYCLES")));
+}
 
 uint64_t ticks(void)
 {
@@ -39,7 +52,7 @@ double insns(double ticks)
 	static double per_tick;
 
 	if (!per_tick)
-		per_tick = insns_per_tick();
+		per_tick = figure_counts() ? insns_per_tick() : 1;
 	return ticks * per_tick;
 }
 
@@ -103,14 +116,19 @@ double least(double a, double b)
 	return a < b ? a : b;
 }
 
+static const char *here(const char *unit)
+{
+	return strcmp(unit, "insns") || figure_counts() ? unit : "cycles";
+}
+
 void report(const char *name, double value, const char *unit)
 {
-	printf("figure: %s\t%.1f\t%s\n", name, value, unit);
+	printf("figure: %s\t%.1f\t%s\n", name, value, here(unit));
 }
 
 void report_beside(const char *name, double value, const char *unit,
 		   const char *peer, double peer_value)
 {
-	printf("figure: %s\t%.1f\t%s\t%.1f\t%.3f\t%s\n", name, value, unit,
+	printf("figure: %s\t%.1f\t%s\t%.1f\t%.3f\t%s\n", name, value, here(unit),
 	       peer_value, value / peer_value, peer);
 }

@@ -4,7 +4,9 @@
 
 /*
  * Costs in instructions, for VMs whose clock counts them: a tick of the TSC is then a
- * fixed number of instructions.
+ * fixed number of instructions.  With KTDP_CYCLES=CPU in the environment they are in
+ * cycles of the TSC, on that CPU, and nothing is held against a limit: scripts/test-host
+ * does so, many times.
  *
  *	begin = section_begin();
  *	... what is measured ...
@@ -14,8 +16,11 @@
  * scripts/bench --profile lists a section's instructions by function.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "tap.h"
 
 uint64_t ticks(void);
 double insns(double ticks);
@@ -37,7 +42,11 @@ double median(uint64_t *spent, size_t nr);
 
 double least(double a, double b);
 
-/* Tell scripts/bench. */
+/* A limit, as ok(), where instructions are counted; elsewhere it is only told. */
+#define within(good, ...)	(figure_counts() ? (void)ok(good, __VA_ARGS__) : diag(__VA_ARGS__))
+bool figure_counts(void);
+
+/* Tell scripts/bench; @unit is "insns" or, in the same words wherever it runs, another. */
 void report(const char *name, double value, const char *unit);
 
 /* And what it is to be held against. */
