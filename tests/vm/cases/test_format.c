@@ -108,6 +108,9 @@ static void test_metadata(void)
 
 	begin(false, 0);
 	md = kmod_metadata(kmod, handle);
+	/* For the report of scripts/test-host. */
+	diag("table: %s, %d levels, leaves up to %s", vm_is_intel() ? "EPT" : "NPT", md.level,
+	     md.max_huge_page_level == 3 ? "1G" : "2M");
 	is(md.type, format->type, "the format is the hardware's");
 	is(md.level, host_levels(), "levels");
 	ok(md.max_huge_page_level == 2 || md.max_huge_page_level == 3,
