@@ -123,6 +123,11 @@ test:
 	scripts/deps test kernels
 	tests/run
 
+# On this machine, as root, beside what runs on it: docs/HARDWARE.md. REPORT=FILE,
+# MINUTES of storm, ROUNDS of bench.
+test-host:
+	scripts/test-host $(REPORT:%=--report %) $(MINUTES:%=--minutes %) $(ROUNDS:%=--rounds %)
+
 test-debug test-debug-kcsan: test-%:
 	scripts/deps debug
 	tests/run --kernel $*
@@ -182,5 +187,5 @@ fuzz:
 
 .PHONY: all headers compiler json-c fuse3 modules cli lib install install-cli install-lib \
 	install-python uninstall dkms-install dkms-uninstall deb docs clean unit model uapi static \
-	test test-debug test-debug-kcsan test-ept test-vm \
+	test test-host test-debug test-debug-kcsan test-ept test-vm \
 	matrix test-dkms demo demo-iommu demo-shell bench profile stress stress-debug fuzz
