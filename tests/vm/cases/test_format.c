@@ -73,20 +73,25 @@ static uint64_t address_bits(void)
 	return (1ULL << (a & 0xff)) - PAGE_4K;
 }
 
-/* KVM's tables have as many levels as the host's. */
+/*
+ * NPT has as many levels as the host's tables; EPT has five where the CPU can and a vCPU,
+ * which has the CPU's address bits here, needs them.
+ */
 static int host_levels(void)
 {
+	const char *feature = vm_is_intel() ? " ept_5level" : " la57";
 	char *line = NULL;
 	size_t room = 0;
 	FILE *file = fopen("/proc/cpuinfo", "r");
 	bool five = false;
 
 	while (file && getline(&line, &room, file) > 0)
-		five |= !strncmp(line, "flags", 5) && strstr(line, " la57");
+		five |= (!strncmp(line, "flags", 5) || !strncmp(line, "vmx flags", 9)) &&
+			strstr(line, feature);
 	if (file)
 		fclose(file);
 	free(line);
-	return five && !vm_is_intel() ? 5 : 4;
+	return five && (!vm_is_intel() || address_bits() >> 48) ? 5 : 4;
 }
 
 /* What a leaf of @level can have; without one, what a table has. */
