@@ -225,7 +225,8 @@ static void judge(void)
 static void print_all(void)
 {
 	figures_print();
-	host_print();
+	if (sys_alone())
+		host_print();
 	act_print(memory_acts, nr_memory_acts);
 	act_print(slot_acts, nr_slot_acts);
 	act_print(fd_acts, nr_fd_acts);
