@@ -312,7 +312,8 @@ static void dump_ram(struct dump *dump, bool write)
 static void put_head(struct dump *dump)
 {
 	const struct guest *guest = &dump->guest;
-	void *head = core_head(&guest->ram, guest->note, guest_note_length(guest));
+	void *head = core_head(&guest->ram, guest->note, guest_note_length(guest),
+			       &guest->map);
 
 	if (!head)
 		die("%s", strerror(ENOMEM));

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel_map.h"
 #include "ram.h"
 #include "vmcoreinfo.h"
 
@@ -23,7 +24,9 @@ uint64_t core_length(const struct ram *ram);
 /*
  * These bytes, from malloc(), or NULL. @note: of @length bytes, VMCOREINFO_ROOM at most;
  * none if that is 0. There is room for it in any case, so that it may be found last.
+ * @map: virtual addresses, as far as they are known; a segment more for the kernel's image.
  */
-void *core_head(const struct ram *ram, const void *note, size_t length);
+void *core_head(const struct ram *ram, const void *note, size_t length,
+		const struct kernel_map *map);
 
 #endif /* KVM_TDP_CORE_H */

@@ -103,6 +103,15 @@ static bool is_plausible(struct guest *guest, const struct vmcoreinfo *info)
 	return memmem(uts, done, info->release, strlen(info->release) + 1);
 }
 
+static bool read_all(void *data, uint64_t gpa, void *buf, size_t length)
+{
+	const struct guest *guest = data;
+	size_t done;
+
+	tdp_mem_read(guest->mem, gpa, buf, length, &done);
+	return done == length;
+}
+
 void guest_look_at(struct guest *guest, uint64_t gpa)
 {
 	struct vmcoreinfo info;
@@ -116,6 +125,7 @@ void guest_look_at(struct guest *guest, uint64_t gpa)
 	guest->info = info;
 	guest->note_gpa = gpa;
 	guest->has_note = true;
+	kernel_map_find(&guest->map, &info, gpa, read_all, guest);
 }
 
 void guest_look_in(struct guest *guest, const struct guest_part *part)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "kernel_map.h"
 #include "ram.h"
 #include "sparse.h"
 #include "vmcoreinfo.h"
@@ -26,6 +27,7 @@ struct guest {
 	uint8_t note[VMCOREINFO_ROOM];
 	bool has_note;
 	uint64_t note_gpa;
+	struct kernel_map map;
 
 	uint64_t failed;	/* where a walk could not go on */
 };

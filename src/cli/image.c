@@ -36,12 +36,13 @@ bool image_raw(struct image *image, const struct ram *ram)
 }
 
 /* Pieces follow one another, as core_head() says. */
-bool image_elf(struct image *image, const struct ram *ram, const void *note, size_t length)
+bool image_elf(struct image *image, const struct ram *ram, const void *note, size_t length,
+	       const struct kernel_map *map)
 {
 	struct image_run *run;
 
 	*image = (struct image){ .head_length = core_head_length(ram) };
-	image->head = core_head(ram, note, length);
+	image->head = core_head(ram, note, length, map);
 	if (!image->head || !add_runs(image, ram)) {
 		image_free(image);
 		return false;

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernel_map.h"
 #include "ram.h"
 
 struct image {
@@ -27,8 +28,9 @@ struct image {
 
 /* At the offset of each byte what is at that GPA. False: no memory, of this and the next. */
 bool image_raw(struct image *image, const struct ram *ram);
-/* A core, with a note (core_head()). */
-bool image_elf(struct image *image, const struct ram *ram, const void *note, size_t length);
+/* A core (core_head()). */
+bool image_elf(struct image *image, const struct ram *ram, const void *note, size_t length,
+	       const struct kernel_map *map);
 /* Just these bytes, from malloc(): they are the image's then. */
 void image_text(struct image *image, char *text, size_t length);
 void image_free(struct image *image);

@@ -75,7 +75,8 @@ static int make_elf(struct mountfs *fs, fuse_req_t req, struct image *image)
 
 	if (!err && req)
 		err = find_note(fs, req, &guest);
-	if (!err && !image_elf(image, &guest.ram, guest.note, guest_note_length(&guest)))
+	if (!err && !image_elf(image, &guest.ram, guest.note, guest_note_length(&guest),
+			       &guest.map))
 		err = -ENOMEM;
 	guest_free(&guest);
 	return err;

@@ -10,7 +10,6 @@
 static const char name[12] = "VMCOREINFO";	/* padded, as in a note */
 
 #define TEXT_OFFSET	(sizeof(Elf64_Nhdr) + sizeof(name))
-#define KERNEL_MAP	0xffffffff80000000ULL	/* virtual address of phys_base */
 
 bool vmcoreinfo_begins(const void *buf)
 {
@@ -49,9 +48,15 @@ static const char *value_of(const char *text, size_t length, const char *key)
 	return NULL;
 }
 
+/* Where a symbol of the kernel's image is. */
+static uint64_t gpa_of(const char *symbol, uint64_t phys_base)
+{
+	return strtoull(symbol, NULL, 16) - VMCOREINFO_KERNEL_MAP + phys_base;
+}
+
 bool vmcoreinfo_parse(const void *buf, size_t length, struct vmcoreinfo *info)
 {
-	const char *text = (const char *)buf + TEXT_OFFSET, *release, *base, *uts;
+	const char *text = (const char *)buf + TEXT_OFFSET, *release, *base, *uts, *table, *five;
 	Elf64_Nhdr nhdr;
 	size_t n;
 
@@ -70,10 +75,19 @@ bool vmcoreinfo_parse(const void *buf, size_t length, struct vmcoreinfo *info)
 	*info = (struct vmcoreinfo){ .length = TEXT_OFFSET + (nhdr.n_descsz + 3) / 4 * 4 };
 	memcpy(info->release, release, n);
 	base = value_of(text, nhdr.n_descsz, "NUMBER(phys_base)");
+	if (base)
+		info->phys_base = strtoll(base, NULL, 10);
 	uts = value_of(text, nhdr.n_descsz, "SYMBOL(init_uts_ns)");
 	if (base && uts) {
 		info->has_uts = true;
-		info->uts = strtoull(uts, NULL, 16) - KERNEL_MAP + strtoll(base, NULL, 10);
+		info->uts = gpa_of(uts, info->phys_base);
+	}
+	table = value_of(text, nhdr.n_descsz, "SYMBOL(swapper_pg_dir)");
+	five = value_of(text, nhdr.n_descsz, "NUMBER(pgtable_l5_enabled)");
+	if (base && table) {
+		info->has_table = true;
+		info->table = gpa_of(table, info->phys_base);
+		info->levels = five && *five == '1' ? 5 : 4;
 	}
 	return info->length <= length;
 }

@@ -19,7 +19,13 @@ struct vmcoreinfo {
 	char release[VMCOREINFO_RELEASE];
 	bool has_uts;
 	uint64_t uts;		/* GPA of init_uts_ns, which has the release, too */
+	bool has_table;		/* the next: of the kernel's own page table */
+	uint64_t phys_base;	/* GPA of VMCOREINFO_KERNEL_MAP */
+	uint64_t table;		/* GPA of swapper_pg_dir */
+	unsigned int levels;
 };
+
+#define VMCOREINFO_KERNEL_MAP	0xffffffff80000000ULL
 
 /* Bytes of init_uts_ns with the release in them, however the kernel lays it out. */
 #define VMCOREINFO_UTS		512

@@ -86,6 +86,10 @@ static void test_seek(void)
 /* The program headers say where guest memory has to be. */
 static void test_elf(void)
 {
+	static const struct kernel_map map = {
+		.has_image = true, .image = 0xffffffff81000000, .image_gpa = HIGH + 0x1000,
+		.image_length = 0x200000,
+	};
 	static const char note[] = "a note of no kind..";
 	const Elf64_Ehdr *ehdr;
 	const Elf64_Phdr *phdr;
@@ -95,7 +99,7 @@ static void test_elf(void)
 	size_t i;
 
 	ram_of(&ram, 3);
-	if (!image_elf(&image, &ram, note, sizeof(note)))
+	if (!image_elf(&image, &ram, note, sizeof(note), &map))
 		abort();
 	ehdr = (const void *)image.head;
 	phdr = (const void *)(image.head + ehdr->e_phoff);
@@ -103,7 +107,7 @@ static void test_elf(void)
 	   "as long as a dump, without holes");
 	ok(is_part(&image, 0x40, IMAGE_HEAD, 0x40, core_head_length(&ram) - 0x40), "elf",
 	   "the head");
-	ok(ehdr->e_phnum == 3 && phdr[0].p_type == PT_NOTE &&
+	ok(ehdr->e_phnum == 4 && phdr[0].p_type == PT_NOTE &&
 	   !memcmp(image.head + phdr[0].p_offset, note, sizeof(note)), "elf", "the note");
 	for (i = 1; i < ehdr->e_phnum; i++)
 		good &= is_part(&image, phdr[i].p_offset, IMAGE_RAM, phdr[i].p_paddr,
@@ -118,6 +122,7 @@ static void test_elf(void)
 
 static void test_none(void)
 {
+	static const struct kernel_map map = { 0 };
 	struct image image;
 	struct ram ram;
 
@@ -127,7 +132,7 @@ static void test_none(void)
 	ok(!image.size && is_part(&image, 0, IMAGE_END, 0, 0), "no RAM", "raw");
 	ok(image_seek(&image, 0, SEEK_DATA) == -ENXIO, "no RAM", "no data");
 	image_free(&image);
-	if (!image_elf(&image, &ram, NULL, 0))
+	if (!image_elf(&image, &ram, NULL, 0, &map))
 		abort();
 	ok(image.size == image.head_length && image.size == core_length(&ram), "no RAM", "elf");
 	image_free(&image);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../core.h"
+#include "../kernel_map.h"
 #include "../ram.h"
 #include "../sparse.h"
 #include "../vmcoreinfo.h"
@@ -102,6 +103,18 @@ static void test_vmcoreinfo(void)
 	ok(!vmcoreinfo_begins(note) && !vmcoreinfo_parse(note, length, &info),
 	   "VMCOREINFO", "another name");
 
+	make_note(note, INFO_TEXT "SYMBOL(swapper_pg_dir)=ffffffff9de10000\n");
+	ok(vmcoreinfo_parse(note, sizeof(note), &info) && info.has_table && info.levels == 4 &&
+	   info.table == 0x9de10000 - 0x80000000 + 484442112 && info.phys_base == 484442112,
+	   "VMCOREINFO", "the page table");
+	make_note(note, INFO_TEXT "SYMBOL(swapper_pg_dir)=ffffffff9de10000\n"
+			"NUMBER(pgtable_l5_enabled)=1\n");
+	ok(vmcoreinfo_parse(note, sizeof(note), &info) && info.levels == 5, "VMCOREINFO",
+	   "one of five levels");
+	make_note(note, "OSRELEASE=5.10\nSYMBOL(swapper_pg_dir)=c1234000\n");
+	ok(vmcoreinfo_parse(note, sizeof(note), &info) && !info.has_table, "VMCOREINFO",
+	   "a page table without phys_base");
+
 	make_note(note, "OSRELEASE=5.10\nSYMBOL(init_uts_ns)=c1234567\n");
 	ok(vmcoreinfo_parse(note, sizeof(note), &info) && !info.has_uts, "VMCOREINFO",
 	   "without phys_base");
@@ -126,6 +139,8 @@ static const struct kvm_tdp_slot core_slots[] = {
 	{ .gpa = LARGE_GPA, .length = 0x3000 },
 };
 
+static const struct kernel_map no_map;
+
 static void test_core(void)
 {
 	uint8_t note[VMCOREINFO_ROOM];
@@ -140,7 +155,7 @@ static void test_core(void)
 	ok(head_length % 4096 == 0 && head_length >= sizeof(*ehdr) + 4 * sizeof(*phdr) +
 	   VMCOREINFO_ROOM, "core", "room for the longest note");
 
-	ehdr = core_head(&ram, note, length);
+	ehdr = core_head(&ram, note, length, &no_map);
 	phdr = (const void *)(ehdr + 1);
 	ok(ehdr->e_phnum == 4 && phdr[0].p_type == PT_NOTE, "core", "the note is first");
 	ok(phdr[0].p_filesz == length && phdr[0].p_offset + length <= head_length &&
@@ -155,12 +170,155 @@ static void test_core(void)
 	   phdr[3].p_offset == head_length + 0xe0000, "core", "one after another");
 	free((void *)ehdr);
 
-	ehdr = core_head(&ram, NULL, 0);
+	ehdr = core_head(&ram, NULL, 0, &no_map);
 	phdr = (const void *)(ehdr + 1);
 	ok(ehdr->e_phnum == 3 && phdr[0].p_type == PT_LOAD && phdr[0].p_offset == head_length,
 	   "core", "without a note the RAM is in the same place");
 	free((void *)ehdr);
 	ram_free(&ram);
+}
+
+/* Where crash, drgn and gdb look for what a kernel's address is. */
+static void test_core_map(void)
+{
+	struct kernel_map map = {
+		.has_image = true, .image = 0xffffffff82000000, .image_gpa = LARGE_GPA + 0x1000,
+		.image_length = 0x1000, .has_direct = true, .direct = 0xffff888000000000,
+	};
+	uint8_t note[VMCOREINFO_ROOM];
+	size_t length = make_note(note, INFO_TEXT), i;
+	const Elf64_Ehdr *ehdr;
+	const Elf64_Phdr *phdr;
+	struct ram ram;
+	bool good;
+
+	ram_of(&ram, core_slots, 3, 0, -1ULL);
+	ehdr = core_head(&ram, note, length, &map);
+	phdr = (const void *)(ehdr + 1);
+	ok(phdr[0].p_type == PT_NOTE && ehdr->e_phnum == 5, "core", "a segment more");
+	for (good = true, i = 0; i < 3; i++)
+		good &= phdr[i + 1].p_vaddr == map.direct + core_slots[i].gpa &&
+			!phdr[i + 1].p_align;
+	ok(good, "core", "RAM has its addresses in the direct mapping");
+	ok(phdr[4].p_vaddr == map.image && phdr[4].p_paddr == map.image_gpa &&
+	   phdr[4].p_offset == phdr[3].p_offset + 0x1000 && phdr[4].p_filesz == 0x1000 &&
+	   phdr[4].p_memsz == 0x1000, "core", "the image has its own");
+	free((void *)ehdr);
+
+	map.image_length = 0x200000;
+	ehdr = core_head(&ram, note, length, &map);
+	phdr = (const void *)(ehdr + 1);
+	ok(ehdr->e_phnum == 5 && phdr[4].p_filesz == 0x2000, "core",
+	   "no more of the image than there is RAM");
+	free((void *)ehdr);
+
+	map.image_gpa = LARGE_GPA - 0x1000;
+	map.has_direct = false;
+	ehdr = core_head(&ram, note, length, &map);
+	phdr = (const void *)(ehdr + 1);
+	ok(ehdr->e_phnum == 4 && !phdr[3].p_vaddr, "core", "an image that is in no RAM");
+	free((void *)ehdr);
+	ram_free(&ram);
+}
+
+/* Guest memory with a kernel's page table at its beginning. */
+#define TABLE_PAGES	8
+
+struct tables {
+	uint64_t page[TABLE_PAGES][512];
+	unsigned int reads;
+};
+
+static bool read_table(void *data, uint64_t gpa, void *buf, size_t length)
+{
+	struct tables *tables = data;
+
+	tables->reads++;
+	if (gpa > sizeof(tables->page) || length > sizeof(tables->page) - gpa)
+		return false;
+	memcpy(buf, (char *)tables->page + gpa, length);
+	return true;
+}
+
+/*
+ * Page 0 is the root; 32 MiB at 0xffffffff82000000 are the image, at GPA 16 MiB, with a
+ * hole in it; the direct mapping is at 3 GiB of the index 273.
+ */
+static void make_tables(struct tables *tables, unsigned int levels)
+{
+	uint64_t (*page)[512] = tables->page;
+	unsigned int root = levels - 4, i;
+
+	memset(tables, 0, sizeof(*tables));
+	if (levels == 5)
+		page[0][511] = 0x1003;
+	page[root][511] = 0x2003;
+	page[2][510] = 0x3003;
+	for (i = 0; i < 16; i++)
+		page[3][16 + i] = i == 9 ? 0 : ((8 + i) << 21) | 0x83;
+	page[root][273] = 0x4003;
+	page[4][3] = 0x5003;
+	page[5][0] = 0x6003;
+	page[6][0] = 0x8000000000000003;
+	page[6][1] = 0x1003;
+	page[5][1] = 0x2000e3;
+}
+
+static void test_kernel_map(void)
+{
+	struct vmcoreinfo info = { .has_table = true, .phys_base = -(1LL << 24), .levels = 4 };
+	const uint64_t direct = 0xffff888000000000 + 3 * (1ULL << 30);
+	struct tables tables;
+	struct kernel_map map;
+
+	make_tables(&tables, 4);
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(map.has_image && map.image == 0xffffffff82000000 && map.image_gpa == 0x1000000 &&
+	   map.image_length == 0x2000000, "kernel map", "the image");
+	ok(map.has_direct && map.direct == direct, "kernel map", "the direct mapping");
+	kernel_map_find(&map, &info, 0x200123, read_table, &tables);
+	ok(map.has_direct && map.direct == direct, "kernel map", "by a large leaf");
+	kernel_map_find(&map, &info, 0x2000, read_table, &tables);
+	ok(map.has_image && !map.has_direct, "kernel map", "the note has to be in it");
+
+	tables.page[6][0] += 0x1000;
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(!map.has_direct, "kernel map", "of another alignment");
+
+	info.phys_base += 1 << 21;
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(!map.has_image, "kernel map", "an image that is elsewhere");
+	info.phys_base -= 1 << 21;
+
+	make_tables(&tables, 5);
+	info.levels = 5;
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(map.has_image && map.image_length == 0x2000000, "kernel map", "five levels");
+	ok(map.has_direct && map.direct == direct, "kernel map", "five levels, the last entry");
+	tables.page[0][273] = 0x1003;
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(map.has_direct && map.direct == (-1ULL << 56) + (17ULL << 48) + (273ULL << 39) +
+	   3 * (1ULL << 30), "kernel map", "five levels, the first entry");
+
+	/* Every table is the same, and has nothing in the end. */
+	memset(&tables, 0, sizeof(tables));
+	for (info.table = 0; info.table < 512; info.table++)
+		tables.page[0][info.table] = 0x1003;
+	memcpy(tables.page[1], tables.page[0], 4096);
+	for (info.table = 0; info.table < 512; info.table++)
+		tables.page[1][info.table] = 0x2003;
+	info.table = 0;
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(!map.has_direct && tables.reads < 100000, "kernel map", "one without an end");
+
+	info.table = sizeof(tables.page);
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(!map.has_image && !map.has_direct, "kernel map", "what cannot be read");
+	info.has_table = false;
+	info.table = 0;
+	make_tables(&tables, 4);
+	kernel_map_find(&map, &info, 0x1000, read_table, &tables);
+	ok(!map.has_image && !map.has_direct && !tables.reads, "kernel map", "none is told of");
 }
 
 /* As readelf reads it. */
@@ -183,7 +341,7 @@ static void test_readelf(void)
 		return;
 	}
 	ram_of(&ram, core_slots, 3, 0, -1ULL);
-	head = core_head(&ram, note, length);
+	head = core_head(&ram, note, length, &no_map);
 	fd = mkstemp(name);
 	if (!head || fd < 0 ||
 	    write(fd, head, core_head_length(&ram)) != (ssize_t)core_head_length(&ram) ||
@@ -269,6 +427,8 @@ int main(void)
 	test_ram();
 	test_vmcoreinfo();
 	test_core();
+	test_core_map();
+	test_kernel_map();
 	test_readelf();
 	test_mapping();
 	test_sparse();
