@@ -22,6 +22,8 @@ A call that fails raises Error, an OSError whose strerror says what is wrong and
 
 and Gone, which is an Error, once the VM's process has ended. A number that is none of
 the arguments' is a ValueError, as is anything that is asked of what is closed.
+
+kvm_tdp.drgn, which has to be imported by itself, makes a program of drgn(1) of a guest.
 """
 
 from ._abi import (Access, Backing, Eager, EngineStats, Format, Importer, Info, Run, Slot,
