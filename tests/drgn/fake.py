@@ -76,6 +76,8 @@ class Fake:
             f"SYMBOL(_stext)={self.address('_stext'):x}",
             f"NUMBER(phys_base)={self.phys_base}", "NUMBER(pgtable_l5_enabled)=0",
             f"KERNELOFFSET={self.offset:x}")).encode()
+        # Not a multiple of 4, as that of Linux may be.
+        text += b"PAD=" + b"x" * (-len(text) % 4) + b"\n"
         self.note = struct.pack("<III12s", 11, len(text), 0, b"VMCOREINFO") + text
         at = self.at("vmcoreinfo_note")
         self.memory[at:at + len(self.note)] = self.note
