@@ -6,9 +6,9 @@
  * DOC: The importer's view of an exported TDP
  *
  * A TDP is the second-stage address space (GPA -> HPA) of a KVM guest, kept by
- * kvm_tdp.ko as a page table in the hardware's format.  Names and signatures are those of patch 01 of the series
- * "[RFC PATCH 00/42] Sharing KVM TDP to IOMMU" (December 2023); a driver
- * written against that series builds against this header.
+ * kvm_tdp.ko as a page table in the hardware's format.  Names and signatures are
+ * those of patch 01 of the series "[RFC PATCH 00/42] Sharing KVM TDP to IOMMU"
+ * (December 2023); a driver written against that series builds against this header.
  *
  * The order of use is get, get_metadata, register_importer, then walk the
  * table from root_hpa and call fault for what is not there; unregister_importer
