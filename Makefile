@@ -83,7 +83,7 @@ uninstall:
 products := *.o *.d *.ko *.mod *.mod.c *.cmd *.symvers *.dwo modules.order facts.h \
 	.checkpatch-camelcase*
 clean:
-	for dir in src/cli src/lib src/python examples/nvme; do $(MAKE) -C $$dir clean || exit; done
+	for dir in $(wildcard src/cli src/lib src/python examples/nvme); do $(MAKE) -C $$dir clean || exit; done
 	$(RM) -r build tests/*/build
 	find . -path ./.git -prune -o -type f \( $(foreach name,$(products),-name '$(name)' -o) -false \) \
 		-exec $(RM) {} +
