@@ -28,15 +28,9 @@ static struct mem mem;
 static struct told told;
 static bool stop;
 
-/* Guest and engine have written, and the engine holds all translations. */
 static void warm(void)
 {
-	vm_map(&bed.vm, 1, GPA, &mem);
-	is(guest_fill(&bed.vm, GPA, mem.size, GEN(9)), 0, "guest writes");
-	is(dma_fill(bed.dma, GPA, mem.size, GEN(1)), 0, "engine writes");
-	is(dma_check(bed.dma, GPA, mem.size, GEN(1)), 0, "engine reads");
-	ok(ktdp_mapped(bed.tdp, GPA, mem.size), "all is mapped");
-	told_begin(&told, bed.dma);
+	bed_warm(&bed, GPA, &mem, &told);
 }
 
 static void begin(void)
@@ -61,25 +55,10 @@ static void check_gone(const char *what, uint64_t gpa, size_t size)
 	ok(bed_agrees(&bed, GPA, mem.hva, mem.size), "%s: the rest is right", what);
 }
 
-static bool is_zero(uint64_t gpa, size_t size)
-{
-	char *buf = malloc(size);
-	size_t i;
-	int ret;
-
-	ret = dma_read(bed.dma, gpa, buf, size, 0);
-	for (i = 0; !ret && i < size && !buf[i]; i++)
-		;
-	if (ret || i != size)
-		diag("engine reads: %d, byte %zu of %zu is not zero", ret, i, size);
-	free(buf);
-	return !ret && i == size;
-}
-
 /* The piece came back as zeroes; what is around it never changed. */
 static void check_zeroed(const char *what)
 {
-	ok(is_zero(PART_GPA, PART), "%s: engine reads zero after it", what);
+	ok(dma_all(bed.dma, PART_GPA, PART, 0), "%s: engine reads zero after it", what);
 	is(dma_check(bed.dma, GPA, OFF, GEN(1)), 0, "%s: as ever before it", what);
 	is(dma_check(bed.dma, PART_GPA + PART, SIZE - OFF - PART, GEN(1)), 0,
 	   "%s: and behind it", what);
@@ -298,7 +277,7 @@ static void test_thp_split(void)
 	is(ktdp_level(bed.tdp, hole), 2, "huge leaf first");
 	must(madvise(mem.hva + PAGE_2M + OFF, PAGE_4K, MADV_DONTNEED));
 	check_gone("split", GPA + PAGE_2M, PAGE_2M);
-	ok(is_zero(hole, PAGE_4K), "split: engine reads zero in the hole");
+	ok(dma_all(bed.dma, hole, PAGE_4K, 0), "split: engine reads zero in the hole");
 	is(ktdp_prefault(bed.tdp, GPA, mem.size, ACC_R), 0, "split: map all again");
 	is(ktdp_level(bed.tdp, hole), 1, "split: small leaf");
 	is(ktdp_level(bed.tdp, GPA + PAGE_2M), 1, "split: and around it");
@@ -406,7 +385,7 @@ static void check_truncate(const char *what)
 	check_fault(what, -EFAULT);
 	is(dma_check(bed.dma, GPA, OFF, GEN(1)), 0, "%s: what is left", what);
 	must(ftruncate(mem.fd, SIZE));
-	ok(is_zero(PART_GPA, SIZE - OFF), "%s: zero when it grows again", what);
+	ok(dma_all(bed.dma, PART_GPA, SIZE - OFF, 0), "%s: zero when it grows again", what);
 	end();
 }
 
@@ -426,7 +405,7 @@ static void test_hugetlb(void)
 	warm();
 	punch(PAGE_2M, PAGE_2M);
 	check_gone("hugetlb punch", GPA + PAGE_2M, PAGE_2M);
-	ok(is_zero(GPA + PAGE_2M, PAGE_2M), "hugetlb punch: zero after it");
+	ok(dma_all(bed.dma, GPA + PAGE_2M, PAGE_2M, 0), "hugetlb punch: zero after it");
 	is(dma_check(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "hugetlb punch: the rest");
 	told_begin(&told, bed.dma);
 	must(ftruncate(mem.fd, PAGE_2M));
@@ -460,8 +439,8 @@ static void test_two_slots(void)
 	ok(dma_reaches_none(bed.dma, other + OFF, PART), "and the other");
 	ok(ktdp_absent(bed.tdp, PART_GPA, PART), "one is not mapped");
 	ok(ktdp_absent(bed.tdp, other + OFF, PART), "nor is the other");
-	ok(is_zero(other + OFF, PART), "zero through one");
-	ok(is_zero(PART_GPA, PART), "zero through the other");
+	ok(dma_all(bed.dma, other + OFF, PART, 0), "zero through one");
+	ok(dma_all(bed.dma, PART_GPA, PART, 0), "zero through the other");
 	end();
 }
 

@@ -10,11 +10,10 @@
 #include <unistd.h>
 
 #include "bed.h"
+#include "ksm.h"
 #include "sys.h"
 
 #define SIZE	0x10000UL
-#define KSM	"/sys/kernel/mm/ksm/"
-#define PATIENCE	30000
 
 static struct bed bed;
 static struct mem mem;
@@ -155,56 +154,16 @@ static void test_file(void)
 	end();
 }
 
-static void ksm_set(const char *knob, const char *text)
-{
-	char path[64] = KSM;
-
-	strcat(path, knob);
-	if (sys_write(path, text))
-		bail("%s: errno %d", path, errno);
-}
-
-/* All pages of @mem are the same page, within the time. */
-static bool ksm_merges(void)
-{
-	unsigned int ms = PATIENCE;
-	size_t off;
-
-	do {
-		for (off = PAGE_4K; off < SIZE; off += PAGE_4K)
-			if (mem_hpa(mem.hva + off) != mem_hpa(mem.hva))
-				break;
-	} while (off < SIZE && sys_step(&ms));
-	return off >= SIZE;
-}
-
-static bool all_bytes(uint64_t gpa, size_t size, int byte)
-{
-	unsigned char *buf = malloc(size);
-	size_t i;
-	int ret;
-
-	ret = dma_read(bed.dma, gpa, buf, size, 0);
-	for (i = 0; !ret && i < size && buf[i] == byte; i++)
-		;
-	free(buf);
-	if (ret || i < size)
-		diag("engine: %d, byte %zu of %zu is wrong", ret, i, size);
-	return !ret && i == size;
-}
-
 static void ksm_begin(void)
 {
 	mem_small(&mem, SIZE);
 	begin();
 	memset(mem.hva, 0x5c, SIZE);
 	is(ktdp_prefault(bed.tdp, GPA, SIZE, ACC_W), 0, "prefault to write");
-	ok(all_bytes(GPA, SIZE, 0x5c), "engine reads");
+	ok(dma_all(bed.dma, GPA, SIZE, 0x5c), "engine reads");
 	told_begin(&told, bed.dma);
 	must(madvise(mem.hva, SIZE, MADV_MERGEABLE));
-	ksm_set("pages_to_scan", "1000");
-	ksm_set("sleep_millisecs", "10");
-	ksm_set("run", "1");
+	ksm_start();
 }
 
 static void test_ksm(void)
@@ -212,11 +171,11 @@ static void test_ksm(void)
 	uint64_t word = 7;
 
 	ksm_begin();
-	ok(ksm_merges(), "KSM merges the pages");
+	ok(ksm_merges(mem.hva, SIZE), "KSM merges the pages");
 	ok(told_covers(&told, GPA, SIZE), "importer was told");
 	ok(bed_agrees(&bed, GPA, mem.hva, SIZE), "no page of before is mapped");
 	ok(ktdp_grants_none(bed.tdp, GPA, SIZE, ACC_W), "no leaf can be written");
-	ok(all_bytes(GPA, SIZE, 0x5c), "engine reads the same");
+	ok(dma_all(bed.dma, GPA, SIZE, 0x5c), "engine reads the same");
 	is(ktdp_hpa(bed.tdp, GPA), ktdp_hpa(bed.tdp, GPA + PAGE_4K),
 	   "two guest pages are one now");
 	ksm_set("run", "0");
@@ -226,7 +185,7 @@ static void test_ksm(void)
 	is(guest_fill(&bed.vm, GPA + PAGE_4K, PAGE_4K, GEN(3)), 0,
 	   "guest writes to another");
 	is(dma_check(bed.dma, GPA + PAGE_4K, PAGE_4K, GEN(3)), 0, "engine sees it");
-	ok(all_bytes(GPA + 2 * PAGE_4K, SIZE - 2 * PAGE_4K, 0x5c),
+	ok(dma_all(bed.dma, GPA + 2 * PAGE_4K, SIZE - 2 * PAGE_4K, 0x5c),
 	   "the rest is as it was");
 	told_begin(&told, bed.dma);
 	ksm_set("run", "2");

@@ -30,6 +30,16 @@ void bed_close(struct bed *bed)
 	vm_close(&bed->vm);
 }
 
+void bed_warm(struct bed *bed, uint64_t gpa, const struct mem *mem, struct told *told)
+{
+	vm_map(&bed->vm, 1, gpa, mem);
+	is(guest_fill(&bed->vm, gpa, mem->size, GEN(9)), 0, "guest writes");
+	is(dma_fill(bed->dma, gpa, mem->size, GEN(1)), 0, "engine writes");
+	is(dma_check(bed->dma, gpa, mem->size, GEN(1)), 0, "engine reads");
+	ok(ktdp_mapped(bed->tdp, gpa, mem->size), "all is mapped");
+	told_begin(told, bed->dma);
+}
+
 /*
  * @mapped was read before: the host may have moved the page since (khugepaged).  What the
  * table has once the host's page was seen is what counts.

@@ -32,6 +32,9 @@ struct bed {
 void bed_open(struct bed *bed);
 void bed_close(struct bed *bed);
 
+/* @mem at @gpa: guest and engine have written, the engine holds all translations. */
+void bed_warm(struct bed *bed, uint64_t gpa, const struct mem *mem, struct told *told);
+
 /*
  * The oracle: what the table maps of [gpa, gpa + size) is what the host maps at
  * @hva, page by page, as /proc/self/pagemap has it.  Holes are right always.

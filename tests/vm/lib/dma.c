@@ -90,6 +90,21 @@ int dma_check(int dma, uint64_t gpa, size_t size, uint64_t gen)
 	return ret;
 }
 
+bool dma_all(int dma, uint64_t gpa, size_t size, int byte)
+{
+	unsigned char *buf = malloc(size);
+	size_t i;
+	int ret;
+
+	ret = dma_read(dma, gpa, buf, size, 0);
+	for (i = 0; !ret && i < size && buf[i] == byte; i++)
+		;
+	free(buf);
+	if (ret || i < size)
+		diag("engine reads: %d, byte %zu of %zu is not %#x", ret, i, size, byte);
+	return !ret && i == size;
+}
+
 bool dma_reaches_none(int dma, uint64_t gpa, size_t size)
 {
 	uint64_t end = gpa + size, word;

@@ -70,6 +70,9 @@ int dma_copy(int dma, uint64_t src, uint64_t dst, size_t size,
 int dma_fill(int dma, uint64_t gpa, size_t size, uint64_t gen);
 int dma_check(int dma, uint64_t gpa, size_t size, uint64_t gen);
 
+/* Does the engine read nothing but @byte? */
+bool dma_all(int dma, uint64_t gpa, size_t size, int byte);
+
 /* No page of the range can be reached without a fault. */
 bool dma_reaches_none(int dma, uint64_t gpa, size_t size);
 
