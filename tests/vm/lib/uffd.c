@@ -59,3 +59,23 @@ int uffd_protect(int uffd, uint64_t hva, size_t size, int on)
 
 	return sys(ioctl(uffd, UFFDIO_WRITEPROTECT, &wp));
 }
+
+int uffd_rwprotect(int uffd, uint64_t hva, size_t size, int on)
+{
+	struct uffdio_rwprotect rwp = {
+		.range = { hva & -PAGE_4K, size },
+		.mode = on ? UFFDIO_RWPROTECT_MODE_RWP : 0,
+	};
+
+	return sys(ioctl(uffd, UFFDIO_RWPROTECT, &rwp));
+}
+
+long uffd_move(int uffd, void *dst, void *src, size_t size)
+{
+	struct uffdio_move move = {
+		.dst = (uintptr_t)dst, .src = (uintptr_t)src, .len = size,
+	};
+	int ret = sys(ioctl(uffd, UFFDIO_MOVE, &move));
+
+	return ret ? ret : move.move;
+}
