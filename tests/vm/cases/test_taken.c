@@ -221,7 +221,7 @@ static void check_rwp_huge(const char *what, void (*get)(struct mem *m, size_t s
 	told_begin(&told, bed.dma);
 	is(uffd_rwprotect(uffd, (uintptr_t)mem.hva, PAGE_2M, 1), 0, "%s: protect", what);
 	check_gone(what, GPA, PAGE_2M);
-	/* Who closes it gives all access back. */
+	/* Closing it gives all access back. */
 	close(uffd);
 	is(dma_check(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "%s: without handler", what);
 	end();
@@ -543,7 +543,7 @@ static void test_tables(void)
 #define LARGE		0x10000UL	/* a folio of more than one page */
 #define KHUGEPAGED	"/sys/kernel/mm/transparent_hugepage/khugepaged/"
 
-/* Which folios new memory gets; restored with the kernel's "never" and "inherit". */
+/* The folios that new memory gets; restored with the kernel's "never" and "inherit". */
 static void thp_sizes(const char *large, const char *huge)
 {
 	must(sys_write("/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled", large));
