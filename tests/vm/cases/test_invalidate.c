@@ -6,7 +6,9 @@
  */
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/memfd.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -416,6 +418,92 @@ static void test_hugetlb(void)
 	end();
 }
 
+/* In how many page tables a page is. */
+static uint64_t page_count(const void *hva)
+{
+	int fd = must(open("/proc/kpagecount", O_RDONLY | O_CLOEXEC));
+	uint64_t count;
+
+	if (pread(fd, &count, 8, mem_hpa(hva) / PAGE_4K * 8) != 8)
+		bail("kpagecount: errno %d", errno);
+	close(fd);
+	return count;
+}
+
+#define LAST		(PAGE_1G - PAGE_2M)
+
+/* A process with the same memory, and so with the same page table for it. */
+static pid_t start_sharer(void)
+{
+	int *ready = sys_shared(sizeof(*ready));
+	unsigned int ms = PATIENCE;
+	pid_t pid = must(fork());
+
+	if (!pid) {
+		if (mem_check(mem.hva, GPA, PAGE_2M, GEN(1)) &&
+		    mem_check(mem.hva + LAST, GPA + LAST, PAGE_2M, GEN(1)))
+			__atomic_store_n(ready, 1, __ATOMIC_RELEASE);
+		pause();
+		_exit(1);
+	}
+	while (!__atomic_load_n(ready, __ATOMIC_ACQUIRE) && sys_step(&ms))
+		;
+	ok(__atomic_load_n(ready, __ATOMIC_ACQUIRE), "shared: another process has the data");
+	munmap(ready, sizeof(*ready));
+	return pid;
+}
+
+static int check_first_and_last(void)
+{
+	return dma_check(bed.dma, GPA, PAGE_2M, GEN(1)) ||
+	       dma_check(bed.dma, GPA + LAST, PAGE_2M, GEN(1));
+}
+
+/*
+ * Processes that map all of 1G share the page table of it.  One that loses a part
+ * leaves the table, and so loses all, which is one notice of the host.
+ */
+static void test_hugetlb_shared(void)
+{
+	int fd = must(memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB));
+	pid_t pid;
+
+	if (sys_hugepages(PAGE_2M, 2))
+		bail("no 2M pages");
+	must(ftruncate(fd, PAGE_1G));
+	mem_new(&mem, PAGE_1G, 0, MAP_SHARED | MAP_NORESERVE, fd);
+	mem.piece = PAGE_2M;
+	bed_open(&bed);
+	vm_map(&bed.vm, 1, GPA, &mem);
+	is(dma_fill(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "shared: engine writes first page");
+	is(dma_fill(bed.dma, GPA + LAST, PAGE_2M, GEN(1)), 0, "shared: and last");
+	pid = start_sharer();
+	is(page_count(mem.hva), 1, "shared: the page is in one table");
+	is(check_first_and_last(), 0, "shared: engine reads");
+	told_begin(&told, bed.dma);
+	must(madvise(mem.hva, PAGE_2M, MADV_DONTNEED));
+	ok(told_covers(&told, GPA, PAGE_1G), "shared: importer was told of all");
+	ok(dma_reaches_none(bed.dma, GPA, PAGE_2M), "shared: engine lost the first");
+	ok(dma_reaches_none(bed.dma, GPA + LAST, PAGE_2M), "shared: and the last");
+	ok(ktdp_absent(bed.tdp, GPA, PAGE_1G), "shared: nothing is mapped");
+	is(check_first_and_last(), 0, "shared: engine reads the same");
+	is(page_count(mem.hva), 1, "shared: again in one table");
+	told_begin(&told, bed.dma);
+	must(mprotect(mem.hva + PAGE_2M, PAGE_2M, PROT_READ));
+	ok(told_covers(&told, GPA, PAGE_1G), "shared: told of all when it is split");
+	ok(ktdp_absent(bed.tdp, GPA, PAGE_1G), "shared: split: nothing is mapped");
+	must(mprotect(mem.hva + PAGE_2M, PAGE_2M, PROT_READ | PROT_WRITE));
+	is(check_first_and_last(), 0, "shared: split: engine reads the same");
+	told_begin(&told, bed.dma);
+	kill(pid, SIGKILL);
+	must(waitpid(pid, NULL, 0));
+	ok(told_nothing(&told), "shared: the other leaves without notice");
+	is(check_first_and_last(), 0, "shared: engine goes on");
+	ok(bed_agrees(&bed, GPA, mem.hva, mem.size), "shared: the host's pages");
+	ok(bed_works(&bed, GPA, mem.hva, PAGE_2M, 2), "shared: all works");
+	end();
+}
+
 /* One page at two guest addresses: both go. */
 static void test_two_slots(void)
 {
@@ -518,6 +606,7 @@ static const struct tap_case cases[] = {
 	{ "punch", test_punch },
 	{ "truncate", test_truncate },
 	{ "hugetlb", test_hugetlb },
+	{ "hugetlb_shared", test_hugetlb_shared },
 	{ "two_slots", test_two_slots },
 	{ "storm", test_storm },
 };
