@@ -589,10 +589,11 @@ static void get_large(struct mem *m, size_t size)
 		bail("no folios of %lu bytes", LARGE);
 }
 
+/* khugepaged may still be at it, and is not to make a huge page of the memory. */
 static void end_large(void)
 {
-	thp_sizes("never", "inherit");
 	end();
+	thp_sizes("never", "inherit");
 }
 
 /* Part of a folio goes, the rest stays in it, or it is split. */
