@@ -144,6 +144,9 @@ enum ktdp_fill ktdp_eager_copy(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 
 	if (ktdp_kvm_slot(tdp, gfn, &slot) || !ktdp_slot_covers(slot, gfn, pages))
 		return KTDP_FILL_NO_SLOT;
+	/* Seed does not hold mmu_lock for large pages, which no guest_memfd has so far. */
+	if (root && ktdp_slot_is_gmem(slot))
+		return KTDP_FILL_NO_SLOT;
 	hva = ktdp_slot_hva(slot, gfn);
 	if (ktdp_notifier_is_busy(tdp, hva, hva + pages * PAGE_SIZE))
 		return KTDP_FILL_BUSY;

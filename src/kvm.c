@@ -276,11 +276,10 @@ int ktdp_kvm_slot_copy(struct kvm_exported_tdp *tdp, u64 gfn,
  * The pages of a slot's guest_memfd; NULL if the file is gone.  KVM has no reference on
  * the file, but forgets it before it goes; then another may come to be where it was.
  */
-static const struct address_space *
-ktdp_gmem_mapping(const struct kvm_memory_slot *slot)
+static struct address_space *ktdp_gmem_mapping(const struct kvm_memory_slot *slot)
 {
 	const struct file *file = ktdp_slot_gmem_file(slot);
-	const struct address_space *mapping;
+	struct address_space *mapping;
 
 	RCU_LOCKDEP_WARN(!rcu_read_lock_held() && preemptible(), "the file may be freed");
 	if (!file)
@@ -323,8 +322,8 @@ bool ktdp_gmem_has_pages(const struct kvm_memory_slot *slot, u64 gfn, u64 pfn, u
  */
 u64 ktdp_kvm_gmem_pfn(struct kvm_exported_tdp *tdp, u64 gfn)
 {
-	const struct address_space *mapping = NULL;
 	const struct kvm_memory_slot *slot;
+	struct address_space *mapping = NULL;
 	struct folio *folio = NULL;
 	struct kvm *kvm = tdp->kvm;
 	pgoff_t index = 0;
@@ -338,7 +337,7 @@ u64 ktdp_kvm_gmem_pfn(struct kvm_exported_tdp *tdp, u64 gfn)
 		index = ktdp_gmem_index(slot, gfn);
 	}
 	if (mapping)
-		folio = xa_load((struct xarray *)&mapping->i_pages, index);
+		folio = xa_load(&mapping->i_pages, index);
 	if (folio && !xa_is_value(folio))
 		pfn = page_to_pfn(folio_file_page(folio, index));
 	rcu_read_unlock();

@@ -132,13 +132,9 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 static void ktdp_seed_huge(struct kvm_exported_tdp *tdp, u64 gfn, int level,
 			   const struct ktdp_kvm_root *root, const u64 *sptep)
 {
-	const struct kvm_memory_slot *slot;
 	enum ktdp_fill result;
 
 	gfn &= ~ktdp_level_mask(level);
-	/* The pages of a guest_memfd are small, so far. */
-	if (ktdp_kvm_slot(tdp, gfn, &slot) || ktdp_slot_is_gmem(slot))
-		return;
 	ktdp_table_lock(&tdp->table, gfn, level);
 	result = ktdp_eager_copy(tdp, gfn, level, sptep, root);
 	ktdp_table_unlock(&tdp->table, gfn, level);
