@@ -405,16 +405,6 @@ static int other_advises(void *hva, size_t size, int advice)
 	return sys_wait_exit(pid, PATIENCE);
 }
 
-static bool any_present(void)
-{
-	size_t off;
-
-	for (off = 0; off < mem.size; off += PAGE_4K)
-		if (mem_is_present(mem.hva + off))
-			return true;
-	return false;
-}
-
 static void test_other_process(void)
 {
 	int i, ret;
@@ -424,12 +414,12 @@ static void test_other_process(void)
 	must(madvise(mem.hva, mem.size, MADV_DONTFORK));
 	bed_open(&bed);
 	bed_warm(&bed, GPA, &mem, &told);
-	for (i = ret = 0; i < 50 && !ret && any_present(); i++) {
+	for (i = ret = 0; i < 50 && !ret && mem_any_present(mem.hva, mem.size); i++) {
 		ret = other_advises(mem.hva, mem.size, MADV_PAGEOUT);
 		sys_drop_caches();
 	}
 	is(ret, 0, "another process has it paged out");
-	ok(!any_present(), "all of it");
+	ok(!mem_any_present(mem.hva, mem.size), "all of it");
 	check_gone("pageout", GPA, mem.size);
 	is(dma_check(bed.dma, GPA, mem.size, GEN(1)), 0, "pageout: data");
 	if (mem_has_thp()) {
@@ -804,11 +794,11 @@ static void test_damon(void)
 	sys_swap();
 	begin(mem_small, SIZE);
 	damon_start();
-	while (any_present() && sys_step(&ms))
+	while (mem_any_present(mem.hva, mem.size) && sys_step(&ms))
 		;
 	must(sys_write(KDAMOND "0/state", "off"));
 	damon_set(KDAMOND "nr_kdamonds", 0);
-	ok(!any_present(), "DAMON has it paged out");
+	ok(!mem_any_present(mem.hva, mem.size), "DAMON has it paged out");
 	check_gone("DAMON", GPA, SIZE);
 	is(dma_check(bed.dma, GPA, SIZE, GEN(1)), 0, "DAMON: data");
 	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "DAMON: all works again");

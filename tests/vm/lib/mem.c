@@ -269,7 +269,7 @@ bool mem_is_thp(const void *hva)
 	return huge;
 }
 
-static bool mem_any_present(const void *hva, size_t size)
+bool mem_any_present(const void *hva, size_t size)
 {
 	size_t off;
 

@@ -59,6 +59,7 @@ bool mem_check(const void *hva, uint64_t gpa, size_t size, uint64_t gen);
 /* The page behind @hva, as the host maps it. */
 bool mem_is_present(const void *hva);
 bool mem_is_swapped(const void *hva);
+bool mem_any_present(const void *hva, size_t size);
 bool mem_is_soft_dirty(const void *hva);
 bool mem_is_thp(const void *hva);
 /* Host physical address of its page; 0 if it is not present. */
