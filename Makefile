@@ -4,7 +4,6 @@ DESTDIR ?=
 PREFIX ?= /usr
 # The modules go below it, too, unless they are told where to.
 INSTALL_MOD_PATH ?= $(DESTDIR)
-export INSTALL_MOD_PATH
 
 modules-load = $(DESTDIR)/etc/modules-load.d/kvm_tdp.conf
 
@@ -47,7 +46,7 @@ no-sign = $(if $(CONFIG_MODULE_SIG_KEY)$(wildcard $(KERNELDIR)/certs/signing_key
 
 # What is loaded survives until the modules are loaded again.
 install: all install-cli install-lib install-python
-	+$(kbuild) modules_install $(no-sign)
+	+$(kbuild) modules_install INSTALL_MOD_PATH=$(INSTALL_MOD_PATH) $(no-sign)
 
 # kvm-tdp, and what belongs to the device.
 install-cli: cli
