@@ -12,21 +12,7 @@ import drgn
 import kvm_tdp
 import kvm_tdp.drgn
 from fake import DIRECT, LARGE, LENGTH, RELEASE, TASKS, Fake
-
-ran = failed = 0
-
-
-def ok(good, what, seen=None):
-    global ran, failed
-    ran += 1
-    failed += not good
-    print(f"{'' if good else 'not '}ok {ran} - {what}", flush=True)
-    if not good and seen is not None:
-        print(f"# is {seen!r}", flush=True)
-
-
-def same(got, want, what):
-    ok(got == want, what, got)
+from tap import done_testing, ok, same
 
 
 def raises(kind, text, what, call, *args):
@@ -151,5 +137,4 @@ if not os.path.exists(CORE):
 test_core(FAKE, VMLINUX, CORE)
 test_find(FAKE)
 test_live(FAKE, VMLINUX)
-print(f"1..{ran}", flush=True)
-sys.exit(failed > 0)
+done_testing()

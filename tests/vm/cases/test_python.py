@@ -13,21 +13,7 @@ import sys
 
 import kvm_tdp
 from kvm_tdp import Access, Backing, Error, Gone
-
-ran = failed = 0
-
-
-def ok(good, what, seen=None):
-    global ran, failed
-    ran += 1
-    failed += not good
-    print(f"{'' if good else 'not '}ok {ran} - {what}", flush=True)
-    if not good and seen is not None:
-        print(f"# is {seen!r}", flush=True)
-
-
-def same(got, want, what):
-    ok(got == want, what, got)
+from tap import done_testing, ok, same
 
 
 def fails(kind, number, text, what, call, *args):
@@ -196,5 +182,4 @@ with kvm_tdp.attach(PID) as the_guest:
     for test in test_look, test_fill, test_memory, test_engine, test_watch, test_gone:
         print(f"# {test.__name__}", flush=True)
         test(the_guest)
-print(f"1..{ran}", flush=True)
-sys.exit(failed > 0)
+done_testing()
