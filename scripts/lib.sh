@@ -176,10 +176,19 @@ kernels_has() { kernels_flavours "$1" | grep -qxF "$2"; }
 # dkms_conf NAME: what dkms.conf says.
 dkms_conf() { sed -n "s/^$1=\"\(.*\)\"/\1/p" "$KTDP_TOP/dkms.conf"; }
 
+# copy_tree DIR TAR-ARGUMENT...: of the tree what is named, but products; files keep their
+# times. Status 1 of tar is that something changes meanwhile, as directories do in which
+# others build.
+copy_tree() {
+	mkdir -p "$1"
+	{ tar -C "$KTDP_TOP" -c -X "$KTDP_TOP/.gitignore" --warning=no-file-changed \
+		--warning=no-file-removed "${@:2}" || [ $? = 1 ]; } | tar -x --no-same-owner -C "$1"
+}
+
 # For packages of the tree. stage_sources DIR: what they are made from.
 stage_sources() {
-	tar -C "$KTDP_TOP" -c -X "$KTDP_TOP/.gitignore" .gitignore COPYING Kbuild Makefile README.md \
-		CHANGELOG.md CONTRIBUTING.md dkms.conf docs include scripts src | tar -x --no-same-owner -C "$1"
+	copy_tree "$1" .gitignore COPYING Kbuild Makefile README.md CHANGELOG.md CONTRIBUTING.md \
+		dkms.conf docs include scripts src
 }
 
 # Of the newest file, so that the same sources make the same packages.
@@ -230,13 +239,10 @@ run_in() {
 	unshare -m sh -ec 'mount --bind /proc "$1/proc"; exec env -u TMPDIR chroot "$@"' - "$@"
 }
 
-# copy_sources DIR: what the modules are built from, without products; files
-# keep their times, so that building in DIR again does only what is needed.
+# copy_sources DIR: what the modules are built from. Building in DIR again does only what is
+# needed.
 copy_sources() {
-	mkdir -p "$1"
-	tar -C "$KTDP_TOP" -c --exclude='*.o' --exclude='*.ko' --exclude='*.mod' \
-		--exclude='*.mod.c' --exclude='.*.cmd' --exclude='.*.d' \
-		Makefile Kbuild dkms.conf include src tests/kmod examples/edu examples/importer | tar -C "$1" -x
+	copy_tree "$1" Makefile Kbuild dkms.conf include src tests/kmod examples/edu examples/importer
 }
 
 # module_name FILE KERNEL-DIR: the name of a module that is built elsewhere, if it is for

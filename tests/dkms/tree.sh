@@ -56,11 +56,7 @@ remove_tree() {
 }
 
 # The tree of these sources, without products, as /src.
-copy_in() {
-	mkdir "$tree/src"
-	tar -C "$KTDP_TOP" -c -X "$KTDP_TOP/.gitignore" --exclude=.git . |
-		tar -C "$tree/src" -x --no-same-owner
-}
+copy_in() { copy_tree "$tree/src" --exclude=.git .; }
 in_src() { in_tree env -C /src "$@"; }
 
 # Kernel modules of ours there are for a kernel.
