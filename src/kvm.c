@@ -398,14 +398,14 @@ bool ktdp_slot_is_dirty(const struct kvm_memory_slot *slot, u64 gfn)
  * @start: first byte
  * @end: byte behind the last one
  * @fn: called for each slot that has a part of the range; KVM's memslots wait for it
- * @flags: for @fn
+ * @data: for @fn
  *
  * Slots that are being deleted count, for until KVM has told us of it they may
  * be mapped.
  */
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
-			     ktdp_gfn_range_fn fn, unsigned int flags)
+			     ktdp_gfn_range_fn fn, void *data)
 {
 	struct kvm *kvm = tdp->kvm;
 	struct interval_tree_node *node;
@@ -423,7 +423,7 @@ void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 		unsigned long last = hva + slot->npages * PAGE_SIZE;
 
 		fn(tdp, hva_to_gfn_memslot(max(start, hva), slot),
-		   hva_to_gfn_memslot(min(end, last) + PAGE_SIZE - 1, slot), flags);
+		   hva_to_gfn_memslot(min(end, last) + PAGE_SIZE - 1, slot), data);
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
 }

@@ -74,7 +74,7 @@ static inline bool ktdp_spte_is_leaf(u64 spte, int level)
 }
 
 typedef void (*ktdp_gfn_range_fn)(struct kvm_exported_tdp *tdp, u64 start, u64 end,
-				  unsigned int flags);
+				  void *data);
 
 struct kvm *ktdp_kvm_get(int vm_fd);
 bool ktdp_kvm_as_id_ok(struct kvm *kvm, u32 as_id);
@@ -104,7 +104,7 @@ unsigned int ktdp_kvm_read_slots(struct kvm_exported_tdp *tdp, u64 gfn,
 				 struct kvm_tdp_slot *to, unsigned int room);
 void ktdp_kvm_walk_hva_range(struct kvm_exported_tdp *tdp,
 			     unsigned long start, unsigned long end,
-			     ktdp_gfn_range_fn fn, unsigned int flags);
+			     ktdp_gfn_range_fn fn, void *data);
 
 /**
  * ktdp_slot_has_pages() - may host frames be the memory of a slot?

@@ -133,25 +133,46 @@ static void ktdp_hva_count(struct kvm_exported_tdp *tdp, unsigned long start,
 	}
 }
 
+/* So many slots of one range are told of one by one, what lies between is left alone. */
+#define KTDP_NOTIFIER_TELLS	4
+
+struct ktdp_notifier_walk {
+	struct ktdp_taken taken;
+	unsigned int slots;
+};
+
 static void ktdp_notifier_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end,
-				 unsigned int flags)
+				 void *data)
 {
+	struct ktdp_notifier_walk *walk = data;
+
 	atomic64_inc(&tdp->stat.invalidations);
-	ktdp_revoke(tdp, start, end, flags);
+	ktdp_revoke_take(tdp, start, end, &walk->taken);
+	if (walk->slots++ < KTDP_NOTIFIER_TELLS)
+		ktdp_revoke_tell(tdp, &walk->taken);
+	if (walk->taken.flags & KTDP_REVOKE_MAY_SLEEP)
+		cond_resched();
 }
 
+/*
+ * A VMM may have a page in as many slots as KVM lets it, and importers be many: of the
+ * most they are told in one.
+ */
 static int ktdp_notifier_start(struct mmu_notifier *mn,
 			       const struct mmu_notifier_range *range)
 {
 	struct kvm_exported_tdp *tdp =
 		container_of(mn, struct kvm_exported_tdp, mn);
+	struct ktdp_notifier_walk walk = {
+		.taken.flags = mmu_notifier_range_blockable(range) ?
+			       KTDP_REVOKE_MAY_SLEEP : 0,
+	};
 
 	ktdp_hva_count(tdp, range->start, range->end, KTDP_HVA_BEGUN);
 	/* Pairs with KVM's publishing of slots: counted first, looked up then. */
 	smp_mb();
-	ktdp_kvm_walk_hva_range(tdp, range->start, range->end, ktdp_notifier_revoke,
-				mmu_notifier_range_blockable(range) ?
-				KTDP_REVOKE_MAY_SLEEP : 0);
+	ktdp_kvm_walk_hva_range(tdp, range->start, range->end, ktdp_notifier_revoke, &walk);
+	ktdp_revoke_tell(tdp, &walk.taken);
 	return 0;
 }
 

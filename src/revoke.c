@@ -14,49 +14,77 @@
 #include "revoke.h"
 
 /**
- * ktdp_revoke() - take access away, and return when every importer knows
+ * ktdp_revoke_take() - take access away, of which ktdp_revoke_tell() has to tell
  * @tdp: the exported TDP
  * @start: first gfn
  * @end: gfn behind the last one
- * @flags: KTDP_REVOKE_*
+ * @taken: is added it; its flags are KTDP_REVOKE_*
  *
- * Importers are told of whole leaves: of those that were cleared here, and, if others
- * are about to tell of theirs, of the largest there may have been.
- *
- * Context: as @flags say; no interrupt, no lock of ours held.
+ * Context: any but interrupts; no lock of ours held.
  */
-void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, unsigned int flags)
+void ktdp_revoke_take(struct kvm_exported_tdp *tdp, u64 start, u64 end,
+		      struct ktdp_taken *taken)
 {
-	struct ktdp_revoke revoke = { .write_only = flags & KTDP_REVOKE_WRITE };
-	bool may_sleep = flags & KTDP_REVOKE_MAY_SLEEP;
-	u64 limit = tdp->table.fmt.gfn_end;
 	u64 mask;
 
-	end = min(end, limit);
+	end = min(end, tdp->table.fmt.gfn_end);
 	if (start >= end)
 		return;
-	if (ktdp_table_revoke(&tdp->table, start, end, &revoke)) {
+	taken->ours.write_only = taken->flags & KTDP_REVOKE_WRITE;
+	if (ktdp_table_revoke(&tdp->table, start, end, &taken->ours)) {
+		taken->others = true;
 		mask = ktdp_level_mask(READ_ONCE(tdp->table.leaf_level));
 		start &= ~mask;
 		end = (end + mask) & ~mask;
-	} else if (!revoke.end) {
-		return;
 	}
-	if (revoke.end) {
-		start = min(start, revoke.start);
-		end = max(end, revoke.end);
+	taken->start = taken->end ? min(taken->start, start) : start;
+	taken->end = max(taken->end, end);
+}
+
+/**
+ * ktdp_revoke_tell() - return when every importer knows
+ * @tdp: the exported TDP
+ * @taken: what was taken; begins anew
+ *
+ * Importers are told of whole leaves: of those that were cleared here, and, if others
+ * are about to tell of theirs, of the largest there may have been.  They are told once,
+ * of all that lies between, too.
+ *
+ * Context: as the flags say; no interrupt, no lock of ours held.
+ */
+void ktdp_revoke_tell(struct kvm_exported_tdp *tdp, struct ktdp_taken *taken)
+{
+	bool may_sleep = taken->flags & KTDP_REVOKE_MAY_SLEEP;
+	struct ktdp_revoke *ours = &taken->ours;
+	u64 start = taken->start, end = taken->end;
+
+	if (ours->end) {
+		start = min(start, ours->start);
+		end = max(end, ours->end);
 	}
-	if (end >= limit)
+	if (!ours->end && !taken->others)
+		; /* nothing is to be told */
+	else if (end >= tdp->table.fmt.gfn_end)
 		ktdp_importers_invalidate(tdp, 0, -1UL, may_sleep);
 	else
 		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
 					  (end - start) << PAGE_SHIFT, may_sleep);
-	if (!revoke.end)
-		return;
-	/* The callbacks have returned; pairs with ktdp_table_revoke()'s acquire. */
-	smp_mb__before_atomic();
-	atomic_dec(&tdp->table.notifying);
-	ktdp_pool_free_detached(tdp, &revoke.detached);
+	if (ours->end) {
+		ktdp_pool_free_detached(tdp, &ours->detached);
+		/* The callbacks have returned; pairs with ktdp_table_revoke()'s acquire. */
+		smp_mb__before_atomic();
+		atomic_dec(&tdp->table.notifying);
+	}
+	*taken = (struct ktdp_taken){ .flags = taken->flags };
+}
+
+/* Both: what is taken away, every importer knows when this returns. */
+void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, unsigned int flags)
+{
+	struct ktdp_taken taken = { .flags = flags };
+
+	ktdp_revoke_take(tdp, start, end, &taken);
+	ktdp_revoke_tell(tdp, &taken);
 }
 
 void ktdp_revoke_all(struct kvm_exported_tdp *tdp, unsigned int flags)

@@ -11,6 +11,18 @@
 /* Importers may sleep. */
 #define KTDP_REVOKE_MAY_SLEEP	BIT(1)
 
+/* What was taken, and importers do not know of.  Begins as zeroes but for its flags. */
+struct ktdp_taken {
+	unsigned int flags;
+	bool others;		/* are about to tell of something in the range */
+	u64 start;		/* gfns, of what was asked for */
+	u64 end;
+	struct ktdp_revoke ours;
+};
+
+void ktdp_revoke_take(struct kvm_exported_tdp *tdp, u64 start, u64 end,
+		      struct ktdp_taken *taken);
+void ktdp_revoke_tell(struct kvm_exported_tdp *tdp, struct ktdp_taken *taken);
 void ktdp_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 end, unsigned int flags);
 void ktdp_revoke_all(struct kvm_exported_tdp *tdp, unsigned int flags);
 

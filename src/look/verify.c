@@ -154,7 +154,7 @@ static int ktdp_verify_host(const struct ktdp_verify *v, unsigned long hva,
 	/* Where it stops, at device memory or a hole, nothing may be mapped. */
 	hmm_range_fault(&range);
 	vma = vma_lookup(mm, hva);
-	*blind = vma && !(vma->vm_flags & VM_READ);
+	*blind = vma && (!(vma->vm_flags & VM_READ) || vma->vm_flags & (VM_IO | VM_PFNMAP));
 	mmap_read_unlock(mm);
 	return 0;
 }
@@ -443,6 +443,10 @@ static void ktdp_verify_counters(struct ktdp_verify *v,
 	struct ktdp_verify_counters now;
 	int i;
 
+	/* What is unlinked, and not yet told of, counts, and was not seen. */
+	smp_rmb();
+	if (atomic_read(&v->tdp->table.notifying))
+		return;
 	ktdp_pool_count_leaves(v->tdp, now.leaves, &now.cleared);
 	if (memcmp(&now, before, sizeof(now)))
 		return;

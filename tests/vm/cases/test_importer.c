@@ -234,19 +234,29 @@ static void *drop_page_thread(void *arg)
 	return NULL;
 }
 
-/* Begin an invalidation of @page whose callback spins until it is released. */
-static pthread_t start_slow_callback(unsigned int page)
+static void *drop_2m_thread(void *arg)
+{
+	must(madvise(mem.hva, PAGE_2M, MADV_DONTNEED));
+	return NULL;
+}
+
+/* Begin an invalidation whose callback spins until it is released. */
+static pthread_t start_slow(void *(*drop)(void *), uintptr_t page)
 {
 	unsigned int ms = 5000;
 	pthread_t thread;
 
 	kmod_hold(kmod, 0);
-	if (pthread_create(&thread, NULL, drop_page_thread,
-			   (void *)(uintptr_t)page))
+	if (pthread_create(&thread, NULL, drop, (void *)page))
 		bail("no thread");
 	while (!kmod_running(kmod, 0) && sys_step(&ms))
 		;
 	return thread;
+}
+
+static pthread_t start_slow_callback(unsigned int page)
+{
+	return start_slow(drop_page_thread, page);
 }
 
 static void need_two_cpus(void)
@@ -358,6 +368,28 @@ static void test_second_revoker(void)
 	kmod_forget(kmod, 0);
 	drop_page(other);
 	is(told_by_me(0, GPA), 0, "nothing mapped, nobody at it: nothing told");
+	teardown();
+}
+
+/* A table that is unlinked, and not yet told of, is no reason for an alarm. */
+static void test_verify_while_telling(void)
+{
+	struct kvm_tdp_verify verify;
+	pthread_t thread;
+
+	setup_with(mem_small, PAGE_2M);
+	is(kmod_register(kmod, handle, 0), 0, "register");
+	is(ktdp_prefault(tdp, GPA, PAGE_2M, ACC_W), 0, "map a table of 4K leaves");
+	is(ktdp_level(tdp, GPA), 1, "which they are");
+	thread = start_slow(drop_2m_thread, 0);
+	is(kmod_running(kmod, 0), 1, "all of it goes, and that is being told");
+	must(sys(kvm_tdp_verify_range(tdp, 0, 1UL << 48, &verify)));
+	is(kmod_running(kmod, 0), 1, "for as long as it was verified");
+	is(ktdp_verify_wrong(&verify), 0, "nothing is wrong");
+	kmod_release(kmod, 0);
+	pthread_join(thread, NULL);
+	must(sys(kvm_tdp_verify_range(tdp, 0, 1UL << 48, &verify)));
+	is(ktdp_verify_wrong(&verify), 0, "nor is it then");
 	teardown();
 }
 
@@ -640,6 +672,54 @@ static void test_importers_are_seen(void)
 	teardown();
 }
 
+#define ALIASES	40
+
+static uint64_t alias(int i)
+{
+	return GPA + PAGE_1G + 2 * i * PAGE_4K;
+}
+
+static bool is_among(const struct ktdp_test_record *records, size_t nr, uint64_t gpa)
+{
+	while (nr--) {
+		if (records[nr].start <= gpa &&
+		    records[nr].start + records[nr].size >= gpa + PAGE_4K)
+			return true;
+	}
+	return false;
+}
+
+/* A page in many slots goes from all, of which importers are told in a few calls. */
+static void test_aliases(void)
+{
+	static struct ktdp_test_record records[KTDP_TEST_RECORDS];
+	int i, mapped = 0, absent = 0, told = 0;
+	uint64_t sent;
+	size_t nr;
+
+	setup();
+	is(kmod_register(kmod, handle, 0), 0, "one importer");
+	is(kmod_register(kmod, handle, 1), 0, "and another");
+	for (i = 0; i < ALIASES; i++) {
+		must(sys(vm_slot(&vm, 2 + i, alias(i), PAGE_4K, mem.hva, 0)));
+		mapped += !kmod_fault(kmod, handle, alias(i) / PAGE_4K, KTDP_TEST_WRITE);
+	}
+	is(mapped, ALIASES, "slots have the page");
+	kmod_forget(kmod, 1);
+	sent = ktdp_stats(tdp).invalidations_sent;
+	drop_page(0);
+	nr = kmod_log(kmod, 1, records);
+	for (i = 0; i < ALIASES; i++) {
+		absent += ktdp_absent(tdp, alias(i), PAGE_4K);
+		told += is_among(records, nr, alias(i));
+	}
+	is(absent, ALIASES, "have it no more");
+	is(told, ALIASES, "that is told of");
+	is(nr, 4, "in so many calls, as the first slot has lost nothing");
+	is(ktdp_stats(tdp).invalidations_sent, sent + 2 * nr, "of each importer");
+	teardown();
+}
+
 /* In a child: a VM with a TDP fd, which is sent to the parent. */
 static void child_vm(int sock)
 {
@@ -746,6 +826,7 @@ static const struct tap_case cases[] = {
 	{ "bounded", test_bounded },
 	{ "callback_holds_no_lock", test_callback_holds_no_lock },
 	{ "second_revoker", test_second_revoker },
+	{ "verify_while_telling", test_verify_while_telling },
 	{ "invalidate", test_invalidate },
 	{ "revoke", test_revoke },
 	{ "invalidate_huge", test_invalidate_huge },
@@ -755,6 +836,7 @@ static const struct tap_case cases[] = {
 	{ "fault_contexts", test_fault_contexts },
 	{ "fault_range", test_fault_range },
 	{ "importers_are_seen", test_importers_are_seen },
+	{ "aliases", test_aliases },
 	{ "exited_vmm", test_exited_vmm },
 	{ "storm", test_storm },
 };

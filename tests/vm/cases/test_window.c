@@ -282,6 +282,30 @@ static void test_nested(void)
 	end();
 }
 
+/* A window as another VM's memory: what its vCPU has touched is no alarm. */
+static void test_other(void)
+{
+	struct kvm_tdp_verify verify;
+	struct vm other;
+	int tdp;
+
+	begin();
+	vm_open(&other);
+	vm_add_vcpu(&other);
+	must(sys(vm_slot(&other, 1, GPA, PAGE_4K, (void *)window, KVM_MEM_READONLY)));
+	tdp = must(sys(kvm_tdp_create(other.fd, 0)));
+	is(guest_touch(&other, GPA, PAGE_4K), 0, "another VM reads it");
+	ok(ktdp_mapped(tdp, GPA, PAGE_4K), "it is in that one's table");
+	is(ktdp_access(tdp, GPA) & ACC_W, 0, "to read");
+	must(sys(kvm_tdp_verify_range(tdp, GPA, PAGE_4K, &verify)));
+	is(ktdp_verify_wrong(&verify), 0, "nothing is wrong");
+	must(madvise(eb.mem.hva, PAGE_4K, MADV_DONTNEED));
+	ok(ktdp_absent(tdp, GPA, PAGE_4K), "it goes when the memory does");
+	close(tdp);
+	vm_close(&other);
+	end();
+}
+
 /* What the host does to the first pages, and what is there then. */
 static void lose_zeroed(void)
 {
@@ -700,6 +724,7 @@ static const struct tap_case cases[] = {
 	{ "many", test_many },
 	{ "split", test_split },
 	{ "nested", test_nested },
+	{ "other", test_other },
 	{ "lost", test_lost },
 	{ "slot", test_slot },
 	{ "logged", test_logged },
