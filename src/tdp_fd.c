@@ -187,13 +187,21 @@ static int ktdp_fd_importers(struct ktdp_ioctl_call *call)
 	return ret ?: ktdp_ioctl_reply(call);
 }
 
+/* What other VMs do is not for everybody. */
+static void ktdp_fd_read_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *stats)
+{
+	ktdp_export_stats(tdp, stats);
+	if (!capable(CAP_SYS_ADMIN))
+		stats->eager_foreign = 0;
+}
+
 static int ktdp_fd_stats(struct ktdp_ioctl_call *call)
 {
 	struct kvm_tdp_stats *stats = call->arg;
 
 	if (stats->flags)
 		return -EINVAL;
-	ktdp_export_stats(ktdp_call_tdp(call), stats);
+	ktdp_fd_read_stats(ktdp_call_tdp(call), stats);
 	return ktdp_ioctl_reply(call);
 }
 
@@ -250,7 +258,7 @@ static void ktdp_fd_show_fdinfo(struct seq_file *m, struct file *file)
 	struct kvm_tdp_fd *tdp_fd = file->private_data;
 	struct kvm_tdp_stats st;
 
-	ktdp_export_stats(tdp_fd->priv, &st);
+	ktdp_fd_read_stats(tdp_fd->priv, &st);
 	seq_printf(m, "kvm_tdp_id:\t%llu\n", tdp_fd->priv->id);
 	seq_printf(m, "kvm_tdp_as_id:\t%u\n", tdp_fd->priv->as_id);
 	seq_printf(m, "kvm_tdp_vm_pid:\t%d\n", tdp_fd->priv->kvm->userspace_pid);

@@ -252,7 +252,7 @@ struct kvm_tdp_map {
  * @eager_not_ram: ... not RAM that the host may share (device memory,
  *	memfd_secret())
  * @eager_foreign: vCPU faults of other VMs, and such whose vCPU was not
- *	recognised, seen since the module was loaded
+ *	recognised, seen since the module was loaded; 0 without CAP_SYS_ADMIN
  *
  * Pages that are not copied are mapped by the first fault for them.  All members are
  * shared by the fds of one table, @eager_foreign by all.

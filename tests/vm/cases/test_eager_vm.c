@@ -4,6 +4,7 @@
  * guests, several VMs; and where the table or the VMM's memory comes and goes
  * under a vCPU that runs.
  */
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,6 +95,9 @@ static void test_smm(void)
 	ok(bed_agrees(&bed, GPA_LOW, mem.hva, SIZE), T("as_id 0 as before"));
 	is(since().eager_filled, 0, T("nothing was added to it"));
 	ok(since().eager_foreign >= PAGES, T("they were not for it"));
+	must(sys_cap(CAP_SYS_ADMIN, false));
+	is(ktdp_stats(bed.tdp).eager_foreign, 0, T("which is not for everybody to know"));
+	must(sys_cap(CAP_SYS_ADMIN, true));
 	end();
 	mem_free(&hidden);
 	smm_close(&smm);
