@@ -127,6 +127,46 @@ static int add_reserved(struct kvm_tdp_iommu *iommu, struct iommu_group *group)
 }
 
 /*
+ * Of own memory, in pieces that have no table of the IOMMU's to themselves: VT-d's driver up
+ * to 6.18 gives one back before the IOMMU has forgotten it, where that goes as a whole, or a
+ * leaf of 2M comes in its place.  So it is mapped 4K by 4K, too.
+ *
+ * Return: what was unmapped.
+ */
+static size_t own_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
+{
+	struct iommu_iotlb_gather gather;
+	size_t at, piece;
+
+	for (at = 0; at < size; at += piece) {
+		piece = min_t(size_t, size - at, SZ_1M - ((iova + at) & (SZ_1M - 1)));
+		iommu_iotlb_gather_init(&gather);
+		if (iommu_unmap_fast(iommu->domain, iova + at, piece, &gather) != piece)
+			break;
+		ktdp_domain_sync(iommu, iova + at, piece, &gather);
+	}
+	return at;
+}
+
+static int own_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, size_t size,
+		   int prot)
+{
+	size_t at;
+	int ret;
+
+	for (at = 0; at < size; at += SZ_4K) {
+		ret = ktdp_iommu_map(iommu->domain, iova + at, hpa + at, SZ_4K,
+				     prot | IOMMU_CACHE, GFP_KERNEL_ACCOUNT);
+		if (ret) {
+			own_unmap(iommu, iova, at);
+			return ret;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
  * AMD's table grows in height when an address needs it, during which older kernels can
  * fail to find what is to be unmapped: it is as high as it will be before all else.
  */
@@ -138,11 +178,10 @@ static int grow_table(struct kvm_tdp_iommu *iommu)
 	lockdep_assert_held(&iommu->sem);
 	if (!ktdp_iommu_has(iommu, iova, iova + SZ_4K - 1, true))
 		return 0;
-	ret = ktdp_iommu_map(iommu->domain, iova, page_to_phys(ZERO_PAGE(0)), SZ_4K,
-			     IOMMU_READ | IOMMU_CACHE, GFP_KERNEL_ACCOUNT);
+	ret = own_map(iommu, iova, page_to_phys(ZERO_PAGE(0)), SZ_4K, IOMMU_READ);
 	if (ret)
 		return ret;
-	return iommu_unmap(iommu->domain, iova, SZ_4K) == SZ_4K ? 0 : -EIO;
+	return own_unmap(iommu, iova, SZ_4K) == SZ_4K ? 0 : -EIO;
 }
 
 /* Set up the domain, which is attached for the first time. */
@@ -354,8 +393,7 @@ int kvm_tdp_iommu_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, si
 	/* Over the map, too: a group that is added may give the domain another root. */
 	down_read(&iommu->sem);
 	if (ktdp_iommu_has(iommu, iova, last, true))
-		ret = ktdp_iommu_map(iommu->domain, iova, hpa, size, prot | IOMMU_CACHE,
-				     GFP_KERNEL_ACCOUNT);
+		ret = own_map(iommu, iova, hpa, size, prot);
 	up_read(&iommu->sem);
 	return ret;
 }
@@ -369,7 +407,7 @@ int kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
 	/* The flush is not to meet a change of the groups: see kvm_tdp_iommu_remove_group(). */
 	down_read(&iommu->sem);
 	if (iova >= iommu->own_first)
-		unmapped = iommu_unmap(iommu->domain, iova, size);
+		unmapped = own_unmap(iommu, iova, size);
 	up_read(&iommu->sem);
 	return WARN_ON_ONCE(unmapped != size) ? -EIO : 0;
 }

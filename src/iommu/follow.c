@@ -109,19 +109,23 @@ static void domain_unmap(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
 }
 
 /*
+ * When this returns the device has no access to what was unmapped, all of [iova, iova + size).
+ *
  * AMD's driver does not wait if no command was queued since the last one that waits, of
  * whichever domain: but that one may still be waiting.  To queue a second time takes the
  * lock that it holds until it is done.  (From 6.6.128, 6.12.75, 6.18.16, 6.19.6 on it does
  * not hold it: there this makes it improbable.)
  */
-static void domain_sync(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
-			struct iommu_iotlb_gather *gather)
+void ktdp_domain_sync(struct kvm_tdp_iommu *iommu, u64 iova, size_t size,
+		      struct iommu_iotlb_gather *gather)
 {
+	/* Up to 6.19.5 it leaves that empty for a guest that uses such an IOMMU (NpCache). */
+	iommu_iotlb_gather_add_range(gather, iova, size);
 	iommu_iotlb_sync(iommu->domain, gather);
 	if (!iommu->sync_twice)
 		return;
 	iommu_iotlb_gather_init(gather);
-	iommu_iotlb_gather_add_range(gather, gpa, size);
+	iommu_iotlb_gather_add_range(gather, iova, size);
 	iommu_iotlb_sync(iommu->domain, gather);
 }
 
@@ -161,7 +165,7 @@ static unsigned int window_unmap(struct kvm_tdp_iommu *iommu, struct window *win
 		return at;
 	bitmap_clear(window->mapped, from, at - from);
 	bitmap_clear(window->writable, from, at - from);
-	domain_sync(iommu, base + (u64)from * SZ_4K, (size_t)(at - from) * SZ_4K, &gather);
+	ktdp_domain_sync(iommu, base + (u64)from * SZ_4K, (size_t)(at - from) * SZ_4K, &gather);
 	return at;
 }
 

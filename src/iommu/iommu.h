@@ -75,7 +75,7 @@ struct ktdp_group {
  * @groups: struct ktdp_group, attached to @domain; by @sem
  * @reserved: struct reserved; by @sem
  * @has_2m: the domain has leaves of 2M; constant
- * @sync_twice: see domain_sync(); constant
+ * @sync_twice: see ktdp_domain_sync(); constant
  * @no_snoop_blocked: the devices cannot go past the caches; constant
  * @last: the last address that can be translated; constant
  * @own_first: above all GPAs, up to @last; constant
@@ -124,6 +124,8 @@ struct kvm_tdp_iommu {
 /* follow.c */
 void ktdp_follow_init(struct kvm_tdp_iommu *iommu);
 void ktdp_follow_exit(struct kvm_tdp_iommu *iommu);
+void ktdp_domain_sync(struct kvm_tdp_iommu *iommu, u64 iova, size_t size,
+		      struct iommu_iotlb_gather *gather);
 /* Can [first, last] be translated, and is it GPAs' or the driver's own? */
 bool ktdp_iommu_has(const struct kvm_tdp_iommu *iommu, u64 first, u64 last, bool own);
 

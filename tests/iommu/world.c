@@ -1031,6 +1031,7 @@ int iommu_map(struct iommu_domain *of, u64 iova, u64 hpa, size_t size, int prot,
 	return 0;
 }
 
+/* As some drivers it leaves the gather as it is. */
 size_t iommu_unmap_fast(struct iommu_domain *of, u64 iova, size_t size,
 			struct iommu_iotlb_gather *gather)
 {
@@ -1052,7 +1053,6 @@ size_t iommu_unmap_fast(struct iommu_domain *of, u64 iova, size_t size,
 	}
 	world.nr_unmaps++;
 	note("unmap", iova, size, is_large);
-	iommu_iotlb_gather_add_range(gather, iova, size);
 	world.nr_mapped -= size / SZ_4K;
 	world.nr_large -= is_large;
 	world.self->unmaps += is_large ? 1 : size / SZ_4K;
