@@ -41,6 +41,7 @@
 #include <linux/lockdep.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/page_table_check.h>
 #include <linux/pagemap.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -382,6 +383,19 @@ static int window_may_split(struct vm_area_struct *vma, unsigned long address)
 	return nr < WINDOW_MAPPINGS ? 0 : -ENOMEM;
 }
 
+/*
+ * The check counts who has an anonymous page, and some kernels our entries, which are not
+ * for it to count, too: it would find the VMM's own writable beside one that is held.
+ */
+static bool window_is_checked(void)
+{
+#ifdef CONFIG_PAGE_TABLE_CHECK
+	return !static_branch_likely(&page_table_check_disabled);
+#else
+	return false;
+#endif
+}
+
 static const struct vm_operations_struct window_vm_ops = {
 	.open = window_vm_open,
 	.close = window_vm_close,
@@ -393,6 +407,8 @@ int window_mmap(struct mem *mem, struct vm_area_struct *vma)
 {
 	int ret = 0;
 
+	if (window_is_checked())
+		return -EOPNOTSUPP;
 	/* Not beyond what a gfn can be. */
 	if (!(vma->vm_flags & VM_MAYSHARE) ||
 	    vma->vm_pgoff + vma_pages(vma) > PHYS_PFN(-1UL))
@@ -438,6 +454,7 @@ static void window_zap(struct mem_window *window, u64 gfn, u64 end)
 
 /* For whom notes are looked through, and what is done to one. */
 enum window_why {
+	WINDOW_LOOK,		/* nothing is: is there what WINDOW_REVOKE would mark? */
 	WINDOW_REVOKE,		/* mark as void what the table has no more */
 	WINDOW_HOLD,		/* hold the pages of those */
 	WINDOW_WORK,		/* mark as void what is held */
@@ -460,6 +477,8 @@ static bool window_mark_note(struct mem *mem, struct kvm_tdp_cursor *cursor, u64
 	/* What is there now will be taken by an invalidate of its own, as a new copy. */
 	if (!held && window_look_up(mem, cursor, gfn) == pfn)
 		return false;
+	if (why == WINDOW_LOOK)
+		return true;
 	if (why == WINDOW_REVOKE) {
 		*note |= NOTE_VOID;
 		return true;
@@ -618,10 +637,16 @@ static bool window_zap_marked(struct mem *mem, u64 gfn, u64 end, enum window_why
 	return marked && window_unmark(mem, gfn, end);
 }
 
-static bool window_trylock(struct mem_window *window)
+/* Of the host, which waits, only where there is a reason to. */
+static bool window_trylock(struct mem *mem, u64 gfn, u64 end)
 {
+	struct mem_window *window = &mem->window;
 	unsigned int tries = WINDOW_TRIES;
 
+	if (i_mmap_trylock_read(&window->mapping))
+		return true;
+	if (!window_mark(mem, &gfn, &end, WINDOW_LOOK))
+		return false;
 	while (!i_mmap_trylock_read(&window->mapping)) {
 		/* Then waiting may be in vain. */
 		if (!--tries || test_bit(AS_MM_ALL_LOCKS, &window->mapping.flags))
@@ -647,7 +672,7 @@ void window_revoke(struct mem *mem, u64 gfn, u64 end)
 	might_sleep();
 	/* A zap in a zap, of another file's even, might go on for as long as there are files. */
 	if (!xa_find(&window->notes, &index, (end - 1) / WINDOW_CHUNK, XA_PRESENT) ||
-	    window_is_nested() || !window_trylock(window))
+	    window_is_nested() || !window_trylock(mem, gfn, end))
 		return;
 	window_zap_marked(mem, gfn, end, WINDOW_REVOKE);
 	i_mmap_unlock_read(&window->mapping);

@@ -28,7 +28,8 @@
  * The memory can be mapped: shared, for reading, at the offset that is the guest physical
  * address.  mmap() fails with EACCES to be written or executed, EINVAL private, ENOTCONN not
  * attached, ENOSPC with 64 mappings of the VM's memory, pieces of one counted each, for all
- * of which the host waits when it takes a page back.  A page is mapped when it is touched,
+ * of which the host waits when it takes a page back; EOPNOTSUPP the kernel runs with
+ * page_table_check.  A page is mapped when it is touched,
  * with those around it that are in the table, and is never pinned: when the host takes it
  * back, it goes from all mappings, and the next touch finds what is there then.  What cannot
  * be had is SIGBUS; where the host is busy with it, the touch waits, until a signal.  The
