@@ -23,10 +23,13 @@
  */
 static DEFINE_XARRAY(containers);
 static atomic_long_t handles;
+static atomic_t nr_containers;
 
 static void container_release(struct kref *kref)
 {
 	container_free(container_of(kref, struct container, kref));
+	if (atomic_dec_and_test(&nr_containers))
+		wake_up_var(&nr_containers);
 }
 
 static struct container *container_get(void *data)
@@ -53,6 +56,7 @@ static void *vfio_open(unsigned long arg)
 
 	if (!container)
 		return ERR_PTR(-ENOMEM);
+	atomic_inc(&nr_containers);
 	container->handle = atomic_long_inc_return(&handles);
 	ret = xa_insert(&containers, container->handle, container, GFP_KERNEL_ACCOUNT);
 	if (ret) {
@@ -233,9 +237,16 @@ static int __init vfio_init(void)
 	return ret;
 }
 
+/*
+ * VFIO calls an ioctl with no lock and no reference on the module: another thread may close the
+ * last group meanwhile, on which that depends.  So what works on a container is waited for, and
+ * then who has yet to begin, or to return.
+ */
 static void __exit vfio_exit(void)
 {
 	vfio_unregister(&vfio_ops);
+	wait_var_event(&nr_containers, !atomic_read(&nr_containers));
+	synchronize_rcu_tasks();
 	symbol_put(vfio_unregister_iommu_driver);
 	symbol_put(vfio_register_iommu_driver);
 }
