@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #define _GNU_SOURCE
+#include "core.h"
 #include "sparse.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -99,16 +101,23 @@ void sparse_free(struct sparse *sparse)
 static int mapping_open(pid_t pid, const struct mapping *mapping)
 {
 	struct statfs fs;
+	struct stat file;
 	char path[80];
-	int fd;
+	int place, fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, pid,
 		 mapping->start, mapping->end);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd >= 0 && (fstatfs(fd, &fs) || fs.f_type != TMPFS_MAGIC)) {
-		close(fd);
-		fd = -1;
+	/* Of a device the open alone may do something. */
+	place = open(path, O_PATH | O_CLOEXEC);
+	if (place < 0)
+		return -1;
+	fd = -1;
+	if (!fstatfs(place, &fs) && fs.f_type == TMPFS_MAGIC &&
+	    !fstat(place, &file) && S_ISREG(file.st_mode)) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", place);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
+	close(place);
 	return fd;
 }
 
@@ -175,7 +184,8 @@ bool sparse_at(struct sparse *sparse, uint64_t gpa, uint64_t *length)
 	hole = next != at;
 	if (!hole)
 		next = lseek(sparse->fd, at, SEEK_HOLE);
+	/* The end of a file may be in the midst of a page, which is data all the same. */
 	if (next > at)
-		cut(length, next - at);
+		cut(length, (next - at + CORE_PAGE - 1) & -CORE_PAGE);
 	return hole;
 }

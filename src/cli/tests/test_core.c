@@ -410,6 +410,11 @@ static void test_sparse(void)
 		ok(sparse_is(&sparse, 0x100000, true, 0x3000), "sparse", "a hole");
 		ok(sparse_is(&sparse, 0x103000, false, 0x1000), "sparse", "data");
 		ok(sparse_is(&sparse, 0x105000, true, 0x3000), "sparse", "to the mapping's end");
+		hva[0x7000] = 1;
+		if (ftruncate(fd, 0x2000 + 0x7000 + 100))
+			abort();
+		ok(sparse_is(&sparse, 0x107000, false, 0x1000), "sparse",
+		   "the whole page in which a file ends");
 	}
 	ok(sparse_is(&sparse, 0x108000, false, 0x4000), "sparse", "private memory");
 	sparse_free(&sparse);
