@@ -95,6 +95,8 @@ def test_find(fake):
     with_memory("one that is no text", lambda: put(note + 24, b"OSRELEASE=\xff"))
     with_memory("one without a page table",
                 lambda: put(note, fake.note.replace(b"swapper_pg_dir", b"swapper_pg_drr")))
+    with_memory("one whose page table is no kernel's",
+                lambda: put(note, fake.note.replace(b"swapper_pg_dir)=ffff", b"swapper_pg_dir)=7fff")))
     with_memory("a name that is not in a page's beginning", lambda: put(note, b"\0" * 4 + fake.note))
     source.gone = True
     raises(kvm_tdp.Gone, "", "a VM that is gone", find, source, [(fake.gpa, LENGTH)])

@@ -54,7 +54,10 @@ class _Kernel:
         self._phys_base = int(self._values["NUMBER(phys_base)"])
 
     def address(self, symbol: str) -> int:
-        return int(self._values[f"SYMBOL({symbol})"], 16)
+        address = int(self._values[f"SYMBOL({symbol})"], 16)
+        if address >> 63 != 1:
+            raise ValueError(symbol)
+        return address
 
     def gpa(self, symbol: str) -> int:
         return self.address(symbol) - _KERNEL_MAP + self._phys_base
