@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -65,17 +64,6 @@ void sys_fdinfo(int fd, char *text, size_t size)
 bool sys_alone(void)
 {
 	return !getenv("KTDP_HOST");
-}
-
-bool sys_kernel_from(unsigned int major, unsigned int minor)
-{
-	unsigned int is_major, is_minor;
-	struct utsname name;
-
-	must(uname(&name));
-	if (sscanf(name.release, "%u.%u", &is_major, &is_minor) != 2)
-		bail("no release: %s", name.release);
-	return is_major > major || (is_major == major && is_minor >= minor);
 }
 
 bool sys_has_ftrace_switch(void)

@@ -25,9 +25,6 @@ bool sys_alone(void);
 /* A shell's command; the test ends if it fails. */
 void sys_run(const char *command);
 
-/* Is the running kernel's release @major.@minor or later? */
-bool sys_kernel_from(unsigned int major, unsigned int minor);
-
 /*
  * Can ftrace be switched off, when nobody has hooked anything for good?  From 7.3
  * on it cannot.
