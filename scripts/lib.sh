@@ -173,6 +173,10 @@ kernels_line() { awk -v label="$1" '$1 == label' "$KTDP_TOP/tests/kernels"; }
 kernels_flavours() { kernels_line "$1" | tr -s '\t ' '\n' | tail -n +4; }
 kernels_has() { kernels_flavours "$1" | grep -qxF "$2"; }
 
+# The oldest and the newest of them, MAJOR.MINOR, as the sources have it.
+range_min() { sed -n 's/.*_MIN.*(\([0-9]*\), \([0-9]*\), 0)$/\1.\2/p' "$KTDP_TOP/src/compat/range.h"; }
+range_max() { sed -n 's/.*_MAX.*(\([0-9]*\), \([0-9]*\), 255)$/\1.\2/p' "$KTDP_TOP/src/compat/range.h"; }
+
 # dkms_conf NAME: what dkms.conf says.
 dkms_conf() { sed -n "s/^$1=\"\(.*\)\"/\1/p" "$KTDP_TOP/dkms.conf"; }
 
