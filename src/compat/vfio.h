@@ -15,8 +15,11 @@
 
 struct iommu_group;
 
-/* Of the first kind are groups of devices behind an IOMMU. */
-#define KTDP_VFIO_IOMMU	0
+/*
+ * Of the first kind are groups of devices behind an IOMMU.  Kernels that check the type of a
+ * function when it is called (kCFI, clang) go by the name, too.
+ */
+enum vfio_group_type { VFIO_IOMMU };
 
 /* All functions that we have none for are optional. */
 struct vfio_iommu_driver_ops {
@@ -25,7 +28,8 @@ struct vfio_iommu_driver_ops {
 	void *(*open)(unsigned long arg);
 	void (*release)(void *data);
 	long (*ioctl)(void *data, unsigned int cmd, unsigned long arg);
-	int (*attach_group)(void *data, struct iommu_group *group, unsigned int type);
+	int (*attach_group)(void *data, struct iommu_group *group,
+			    enum vfio_group_type type);
 	void (*detach_group)(void *data, struct iommu_group *group);
 	void *others[16];
 };

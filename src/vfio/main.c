@@ -71,12 +71,13 @@ static void vfio_release(void *data)
 	container_put(xa_erase(&containers, (unsigned long)data));
 }
 
-static int vfio_attach_group(void *data, struct iommu_group *group, unsigned int type)
+static int vfio_attach_group(void *data, struct iommu_group *group,
+			     enum vfio_group_type type)
 {
 	struct container *container = container_get(data);
 	int ret = -EINVAL;
 
-	if (type == KTDP_VFIO_IOMMU)
+	if (type == VFIO_IOMMU)
 		ret = container_add(container, group);
 	container_put(container);
 	return ret;
