@@ -31,8 +31,11 @@ fuse3: compiler
 
 modules: headers
 	+@$(kbuild) modules || { \
-		! test -e src/facts.h || grep -q KNOWN src/facts.h || \
-			echo "kvm_tdp cannot be built for this kernel, which is newer than those it is made for" >&2; \
+		! test -e src/facts.h || { \
+			what="which is newer than those it is made for"; \
+			! grep -q KNOWN src/facts.h || \
+				what="which differs in what the first error names from those it is made for"; \
+			echo "kvm_tdp cannot be built for this kernel, $$what" >&2; }; \
 		false; }
 
 # The command line tool, and the library that it uses.

@@ -16,14 +16,6 @@
 #include "host.h"
 #include "table/fmt_host.h"
 
-static_assert(KTDP_HOST_PRESENT == _PAGE_PRESENT);
-static_assert(KTDP_HOST_WRITE == _PAGE_RW);
-static_assert(KTDP_HOST_USER == _PAGE_USER);
-static_assert(KTDP_HOST_SPECIAL == _PAGE_SPECIAL);
-static_assert(BIT_ULL(_PAGE_BIT_UFFD) == KTDP_HOST_UFFD_WP);
-static_assert(KTDP_ENTRY_HUGE == _PAGE_PSE);
-static_assert(KTDP_ENTRIES == PTRS_PER_PTE);
-
 struct ktdp_fmt ktdp_host_fmt __ro_after_init;
 
 void __init ktdp_host_init(void)

@@ -3,6 +3,7 @@
  * Every touch of KVM's internals that is not a hook: what a VM fd is, whether
  * and how KVM uses two-dimensional paging, memslots.  Only members of public
  * structs are read, and only kvm_get_kvm_safe() and kvm_put_kvm() are called.
+ * What they have to be like is in compat/facts: vm.c, slots.c, kvm_root.c, modules.c.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -22,20 +23,6 @@
 #include "table/fmt_ept.h"
 #include "table/fmt_npt.h"
 
-/* If KVM changes one of these, the build breaks and not the host. */
-#define ktdp_kvm_check(type, member, want) \
-	static_assert(__same_type(typeof_member(type, member), want))
-ktdp_kvm_check(struct kvm, mm, struct mm_struct *);
-ktdp_kvm_check(struct kvm, srcu, struct srcu_struct);
-ktdp_kvm_check(struct kvm, mmu_invalidate_in_progress, long);
-ktdp_kvm_check(struct kvm, userspace_pid, pid_t);
-ktdp_kvm_check(struct kvm_memslots, hva_tree, struct rb_root_cached);
-ktdp_kvm_check(struct kvm_memory_slot, base_gfn, gfn_t);
-ktdp_kvm_check(struct kvm_memory_slot, npages, unsigned long);
-ktdp_kvm_check(struct kvm_memory_slot, userspace_addr, unsigned long);
-ktdp_kvm_check(struct kvm_memory_slot, flags, u32);
-ktdp_kvm_check(struct kvm_vcpu, kvm, struct kvm *);
-ktdp_kvm_check(struct kvm_vcpu, preempt_notifier, struct preempt_notifier);
 static_assert(KTDP_LEVEL_1G == PG_LEVEL_1G && KTDP_LEVEL_4K == PG_LEVEL_4K);
 
 /*

@@ -2,8 +2,9 @@
 # For Kbuild files, with ktdp-src set to this tree's src/: $(obj)/facts.h, which
 # says what this kernel has; every object of this directory is built after it. With
 # ktdp-only these facts alone: what has to be true of all is asked, and said, once.
-ktdp-facts := $(ktdp-src)/compat/facts/sanity.c \
-	      $(filter-out %/sanity.c,$(sort $(wildcard $(ktdp-src)/compat/facts/*.c)))
+ktdp-first := $(patsubst %,$(ktdp-src)/compat/facts/%.c,known sanity)
+ktdp-facts := $(ktdp-first) \
+	      $(filter-out $(ktdp-first),$(sort $(wildcard $(ktdp-src)/compat/facts/*.c)))
 ifdef ktdp-only
 ktdp-facts := $(patsubst %,$(ktdp-src)/compat/facts/%.c,$(ktdp-only))
 endif
@@ -14,7 +15,8 @@ quiet_cmd_ktdp_facts = FACTS   $@
 		       $(addprefix -Werror=,implicit-function-declaration \
 			 incompatible-pointer-types int-conversion)
 
-$(obj)/facts.h: $(ktdp-src)/compat/facts.sh $(ktdp-src)/compat/range.h $(ktdp-facts) FORCE
+$(obj)/facts.h: $(ktdp-src)/compat/facts.sh $(ktdp-src)/compat/check.h \
+		$(ktdp-src)/compat/range.h $(ktdp-facts) FORCE
 	$(call if_changed,ktdp_facts)
 
 targets += facts.h

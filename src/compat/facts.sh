@@ -3,8 +3,8 @@
 # usage: facts.sh OUT.h FACT.c... -- COMPILER ARGUMENT...
 #
 # Find out about a kernel by compiling. A FACT.c that compiles becomes a macro
-# KTDP_HAS_FACT; one that does not has to compile with -DKTDP_OTHERWISE. The first
-# is "sanity". What its second line says is told to whom it fails.
+# KTDP_HAS_FACT; one that does not has to compile with -DKTDP_OTHERWISE. What its
+# second line says is told to whom that fails.
 set -e
 
 out=$1

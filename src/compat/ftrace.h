@@ -5,8 +5,10 @@
 #include <linux/ftrace.h>
 #include <linux/ptrace.h>
 
+#include "facts.h"
+
 /* 6.2 gave ftrace_regs its accessors. */
-#ifndef ftrace_regs_get_argument
+#ifndef KTDP_HAS_FTRACE_ARGS
 #define ftrace_regs_get_argument(fregs, n) \
 	regs_get_kernel_argument(&(fregs)->regs, n)
 #endif

@@ -6,11 +6,6 @@
 
 #include "facts.h"
 
-/* 7.3 gave it a shorter name. */
-#ifndef _PAGE_BIT_UFFD
-#define _PAGE_BIT_UFFD	_PAGE_BIT_UFFD_WP
-#endif
-
 /* Up to 6.15 file systems on memory (DAX) mark their pages, some of them as special. */
 #ifdef _PAGE_DEVMAP
 #define KTDP_HOST_DEVMAP	_PAGE_DEVMAP

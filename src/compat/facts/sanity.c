@@ -2,19 +2,16 @@
 /* This is a Linux that kvm_tdp can be built for, with headers that compile. */
 #include <linux/kvm_host.h>
 #include <linux/module.h>
-#include <linux/version.h>
 
-#include "../range.h"
-
-#if LINUX_VERSION_CODE < KTDP_LINUX_MIN
-#error "too old"
-#endif
 #ifndef CONFIG_X86_64
 #error "not x86-64"
 #endif
-#if !IS_ENABLED(CONFIG_KVM) || !IS_ENABLED(CONFIG_HMM_MIRROR) || !defined(CONFIG_IOMMU_API)
-#error "without KVM, HMM or IOMMUs"
+#if !IS_ENABLED(CONFIG_HMM_MIRROR) || !defined(CONFIG_IOMMU_API)
+#error "without HMM or IOMMUs"
 #endif
 #if !defined(CONFIG_DYNAMIC_FTRACE_WITH_ARGS) || !defined(CONFIG_KPROBES_ON_FTRACE)
 #error "without ftrace or kprobes"
+#endif
+#ifndef CONFIG_KALLSYMS
+#error "without names of functions"
 #endif

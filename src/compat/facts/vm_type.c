@@ -7,4 +7,6 @@ bool fact(const struct kvm *kvm)
 {
 	return kvm->arch.vm_type == KVM_X86_DEFAULT_VM;
 }
+#elif defined(KVM_CAP_VM_TYPES)
+#error "there are types, and a VM's is not where it was"
 #endif
