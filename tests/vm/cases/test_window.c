@@ -66,21 +66,9 @@ static const unsigned char *map_at(int fd, uint64_t gpa, size_t size)
 	return at;
 }
 
-/* A counter of the file's fdinfo. */
-static unsigned long told(int fd, const char *name)
-{
-	char text[1024], *line;
-
-	sys_fdinfo(fd, text, sizeof(text));
-	line = strstr(text, name);
-	if (!line)
-		bail("fdinfo has no %s", name);
-	return strtoul(line + strlen(name) + 1, NULL, 10);
-}
-
 static unsigned long nr_held(void)
 {
-	return told(mem_fd, "kvm_tdp_mem_held:");
+	return sys_fdinfo_number(mem_fd, "kvm_tdp_mem_held:");
 }
 
 static void begin(void)
@@ -125,14 +113,14 @@ static void test_map(void)
 	is(peek(more + PAGE_4K), *(unsigned char *)eb.mem.hva, "its first page");
 	is(peek(more + PAGE_4K + SIZE), -SIGBUS, "the hole behind it");
 	is(peek(more + 2 * PAGE_4K + SIZE), *(unsigned char *)eb.mem.hva, "the other slot");
-	is(told(mem_fd, "kvm_tdp_mem_mappings:"), 2, "mappings");
+	is(sys_fdinfo_number(mem_fd, "kvm_tdp_mem_mappings:"), 2, "mappings");
 	munmap((void *)(more + 2 * PAGE_4K), PAGE_4K);
-	is(told(mem_fd, "kvm_tdp_mem_mappings:"), 3, "one in two pieces");
+	is(sys_fdinfo_number(mem_fd, "kvm_tdp_mem_mappings:"), 3, "one in two pieces");
 	munmap((void *)more, SIZE + 3 * PAGE_4K);
 	more = map_at(mem_fd, (1ULL << 48) + GPA, PAGE_4K);
 	is(peek(more), -SIGBUS, "beyond the table");
 	munmap((void *)more, PAGE_4K);
-	is(told(mem_fd, "kvm_tdp_mem_mappings:"), 1, "the first is left");
+	is(sys_fdinfo_number(mem_fd, "kvm_tdp_mem_mappings:"), 1, "the first is left");
 	end();
 }
 
@@ -237,9 +225,9 @@ static void test_split(void)
 			break;
 	}
 	is(errno, ENOMEM, "one too many");
-	is(told(mem_fd, "kvm_tdp_mem_mappings:"), 64, "mappings");
+	is(sys_fdinfo_number(mem_fd, "kvm_tdp_mem_mappings:"), 64, "mappings");
 	munmap((void *)at, pages * PAGE_4K);
-	is(told(mem_fd, "kvm_tdp_mem_mappings:"), 1, "mappings left");
+	is(sys_fdinfo_number(mem_fd, "kvm_tdp_mem_mappings:"), 1, "mappings left");
 	end();
 }
 
@@ -441,9 +429,9 @@ static void test_slot(void)
 		usleep(1000);
 	is(peek(window), -SIGBUS, "then it is gone");
 	is(peek(window + SIZE - 1), -SIGBUS, "all of it");
-	for (i = ACTOR_PATIENCE; !told(mem_fd, "kvm_tdp_mem_held_us:") && i; i--)
+	for (i = ACTOR_PATIENCE; !sys_fdinfo_number(mem_fd, "kvm_tdp_mem_held_us:") && i; i--)
 		usleep(1000);
-	ok(told(mem_fd, "kvm_tdp_mem_held_us:") > 0, "how long it was held is told");
+	ok(sys_fdinfo_number(mem_fd, "kvm_tdp_mem_held_us:") > 0, "how long it was held is told");
 	kmod_unstop(kmod, 0);
 	close(kmod);
 	is(sys_write(WORK_CPUS, "7"), 0, "workers run anywhere");
@@ -610,7 +598,7 @@ static void storm_read(unsigned int seed)
 /* What is held may be seen. */
 static void storm_settle(void)
 {
-	while (told(mem_fd, "kvm_tdp_mem_held_now:"))
+	while (sys_fdinfo_number(mem_fd, "kvm_tdp_mem_held_now:"))
 		usleep(1000);
 }
 
@@ -712,7 +700,7 @@ static void test_storm(void)
 	is(storm->foreign, 0, "words that are somebody else's");
 	is(storm->old, 0, "words that had been written over");
 	diag("%lu reads, %lu SIGBUS, %lu pages held, %lu us at most", storm->reads,
-	     storm->buses, nr_held(), told(mem_fd, "kvm_tdp_mem_held_us:"));
+	     storm->buses, nr_held(), sys_fdinfo_number(mem_fd, "kvm_tdp_mem_held_us:"));
 	munmap(storm, sizeof(*storm));
 	end();
 }

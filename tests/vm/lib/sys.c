@@ -61,6 +61,17 @@ void sys_fdinfo(int fd, char *text, size_t size)
 	close(file);
 }
 
+unsigned long sys_fdinfo_number(int fd, const char *name)
+{
+	char text[1024], *line;
+
+	sys_fdinfo(fd, text, sizeof(text));
+	line = strstr(text, name);
+	if (!line)
+		bail("fdinfo has no %s", name);
+	return strtoul(line + strlen(name), NULL, 10);
+}
+
 bool sys_alone(void)
 {
 	return !getenv("KTDP_HOST");

@@ -15,6 +15,8 @@ long sys_read_long(const char *path);
 
 /* What /proc tells of a descriptor of this process; the test ends if nothing. */
 void sys_fdinfo(int fd, char *text, size_t size);
+/* Of these the number behind @name, which ends with a colon; the test ends if there is none. */
+unsigned long sys_fdinfo_number(int fd, const char *name);
 
 /*
  * Is the machine there for tests alone?  Where scripts/test-host runs them others use it,
