@@ -50,6 +50,8 @@ enum fuzz_kind {
 	FUZZ_SLOTS_READ, FUZZ_IMPORTERS,
 	FUZZ_ATTACH, FUZZ_DETACH, FUZZ_READ, FUZZ_WRITE, FUZZ_COPY, FUZZ_DMA_STATS,
 	FUZZ_MEM_ATTACH, FUZZ_READV,
+	FUZZ_VFIO_ATTACH, FUZZ_VFIO_DETACH, FUZZ_VFIO_BEGIN, FUZZ_VFIO_DONE,
+	FUZZ_VFIO_MAP, FUZZ_VFIO_UNMAP, FUZZ_VFIO_INFO, FUZZ_VFIO_GROUP,
 	FUZZ_WRONG_NUMBER, FUZZ_WRONG_FILE, FUZZ_FILE_OP,
 	FUZZ_GET, FUZZ_PUT, FUZZ_REGISTER, FUZZ_UNREGISTER, FUZZ_FAULT,
 	FUZZ_METADATA,
@@ -114,6 +116,7 @@ void window_race_end(struct spot *spot);
 enum file_kind {
 	FILE_CLOSED, FILE_DEV, FILE_TDP, FILE_DMA, FILE_MEM, FILE_PROC_MEM,
 	FILE_VM, FILE_VCPU, FILE_KVM,
+	FILE_VFIO, FILE_CONTAINER,	/* with the device's group, and without */
 	FILE_PIPE, FILE_EVENTFD, FILE_PROC, NR_FILE_KINDS
 };
 
@@ -194,6 +197,9 @@ uint64_t odd_gpa(const struct fuzz_file *file);
 /* What a fault there may answer. */
 void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		  bool write, struct answers *right);
+/* The page of the RAM that is there; FUZZ_RAM_PAGES: none, or a neighbour's. */
+size_t host_page(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa);
+uint8_t *host_hva(size_t page);
 /* The fault there has to succeed; or may. */
 bool host_grants(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		 bool write);
@@ -203,6 +209,29 @@ int host_first_slot(int vm_fd, struct fuzz_vm *vm);
 void fuzz_slot(void);
 void fuzz_cap(void);
 void fuzz_memory(void);
+
+/*
+ * fuzz_box.c: the container with a device in it, of which there is one, where the machine
+ * has a device; and what the device's transfers have lost
+ */
+bool box_has_device(void);
+/* The container, or -errno. */
+int box_open(void);
+/* Its last fd has gone. */
+void box_close(void);
+/* There will be none any more. */
+void box_end(void);
+/* In a child: the parent's device is none of its. */
+void box_leave(void);
+/* It becomes the file's; and the file's kind changes when the group leaves. */
+void box_adopt(struct fuzz_file *file);
+void fuzz_group(void);
+/* Pages of the RAM are taken, or write access to them; a VM's slot goes; the VM. */
+void box_lose_pages(size_t first, size_t nr, bool writes_only);
+void box_lose_slot(const struct fuzz_vm *vm, unsigned int as_id, const struct fuzz_slot *slot);
+void box_lose_vm(const struct fuzz_vm *vm);
+/* What the IOMMU translates is what the host has there. */
+void box_check(void);
 
 /* fuzz_ioctl.c: the ioctls of the uapi headers */
 void fuzz_ioctl(void);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What calls reach in kvm_tdp and kvm_tdp_dma, by kcov, where the kernel has it
- * and the modules were built for it (scripts/modules, the debug kernel).
+ * What calls reach in our modules, by kcov, where the kernel has it and they were
+ * built for it (scripts/modules, the debug kernel).
  */
 #include "fuzz.h"
 
@@ -28,6 +28,8 @@ static struct module {
 } modules[] = {
 	{ .name = "kvm_tdp" },
 	{ .name = "kvm_tdp_dma" },
+	{ .name = "kvm_tdp_iommu" },
+	{ .name = "kvm_tdp_vfio" },
 };
 
 #define NR_MODULES	(sizeof(modules) / sizeof(modules[0]))

@@ -49,6 +49,20 @@ static const struct fuzz_slot *host_slot(const struct fuzz_vm *vm,
 	return NULL;
 }
 
+size_t host_page(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa)
+{
+	const struct fuzz_slot *slot = host_slot(vm, as_id, gpa);
+
+	if (!slot || vm->neighbours)
+		return FUZZ_RAM_PAGES;
+	return slot->first + (gpa - slot->gpa) / PAGE_4K;
+}
+
+uint8_t *host_hva(size_t page)
+{
+	return ram + page * PAGE_4K;
+}
+
 void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		  bool write, struct answers *right)
 {
@@ -156,12 +170,13 @@ void fuzz_slot(void)
 {
 	struct beast *beast = zoo_one(FILE_VM);
 	unsigned int as_id = one_in(6), id = roll(FUZZ_SLOTS);
-	struct fuzz_slot slot;
+	struct fuzz_slot slot, was;
 	int ret;
 
 	if (!beast || beast->file->vm->owner != OWNER_SELF || fuzz_in_child)
 		return;
 	slot = beast->file->vm->slots[as_id][id];
+	was = slot;
 	/* Most of the time there is something to be seen in the first. */
 	if (!as_id && !id && slot.pages && !one_in(8))
 		slot.flags ^= KVM_MEM_LOG_DIRTY_PAGES;
@@ -169,8 +184,11 @@ void fuzz_slot(void)
 		slot_change(&slot);
 	ret = set_slot(beast->fd, as_id, id, &slot);
 	count_call(FUZZ_SLOT, ret);
-	if (!ret)
-		beast->file->vm->slots[as_id][id] = slot;
+	if (ret)
+		return;
+	beast->file->vm->slots[as_id][id] = slot;
+	if (was.pages && (slot.gpa != was.gpa || !slot.pages))
+		box_lose_slot(beast->file->vm, as_id, &was);
 }
 
 /* Those that change nothing of what is known here; and the ring. */
@@ -230,10 +248,16 @@ static int memory_set(size_t first, size_t nr, enum page_state state)
 		gone |= states[i] == PAGE_GONE;
 		states[i] = state;
 	}
-	if (state == PAGE_GONE)
+	if (state == PAGE_GONE) {
+		box_lose_pages(first, nr, false);
 		return sys(munmap(hva, nr * PAGE_4K));
-	if (!gone && !one_in(4))
+	}
+	if (!gone && !one_in(4)) {
+		if (state != PAGE_RW)
+			box_lose_pages(first, nr, state == PAGE_RO);
 		return sys(mprotect(hva, nr * PAGE_4K, prots[state]));
+	}
+	box_lose_pages(first, nr, false);
 	hva = mmap(hva, nr * PAGE_4K, prots[state],
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	return hva == MAP_FAILED ? -errno : 0;
@@ -247,15 +271,18 @@ void fuzz_memory(void)
 	};
 	size_t nr = 1 + roll(one_in(4) ? FUZZ_RAM_PAGES / 2 : 4);
 	size_t first = roll(FUZZ_RAM_PAGES - nr + 1);
-	int ret;
+	int what, ret;
 
 	if (fuzz_in_child)
 		return;
-	if (one_in(2))
-		ret = sys(madvise(ram + first * PAGE_4K, nr * PAGE_4K,
-				  advice[roll(sizeof(advice) / sizeof(advice[0]))]));
-	else
+	if (one_in(2)) {
+		what = advice[roll(sizeof(advice) / sizeof(advice[0]))];
+		ret = sys(madvise(ram + first * PAGE_4K, nr * PAGE_4K, what));
+		if (!ret && what == MADV_DONTNEED)
+			box_lose_pages(first, nr, false);
+	} else {
 		ret = memory_set(first, nr, one_in(2) ? PAGE_RW : roll(4));
+	}
 	count_call(FUZZ_MEMORY, ret);
 	if (ret && ret != -ENOMEM && ret != -EINVAL)
 		wrong("memory: %d", ret);

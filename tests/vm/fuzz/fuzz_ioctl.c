@@ -276,8 +276,8 @@ void fuzz_ioctl(void)
 /* A number that the file does not know, and that is not one of all files. */
 void fuzz_wrong_number(void)
 {
-	static const enum file_kind kinds[] = { FILE_DEV, FILE_TDP, FILE_DMA };
-	enum file_kind kind = kinds[roll(3)];
+	static const enum file_kind kinds[] = { FILE_DEV, FILE_TDP, FILE_DMA, FILE_VFIO };
+	enum file_kind kind = kinds[roll(4)];
 	struct beast *beast = zoo_one(kind);
 	unsigned long nr = _IO(KVM_TDP_IOC_TYPE, roll(256));
 	struct request req = { .compat = one_in(8) };
@@ -327,8 +327,8 @@ static int map_file(int fd)
 /* What else can be done with a file. */
 void fuzz_file_op(void)
 {
-	static const enum file_kind kinds[] = { FILE_DEV, FILE_TDP, FILE_DMA };
-	struct beast *beast = zoo_one(kinds[roll(3)]);
+	static const enum file_kind kinds[] = { FILE_DEV, FILE_TDP, FILE_DMA, FILE_VFIO };
+	struct beast *beast = zoo_one(kinds[roll(4)]);
 	struct answers right = { 0 };
 	int ret = 0;
 	char byte;

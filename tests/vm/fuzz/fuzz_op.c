@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-#define MAX_OPS		20
+#define MAX_OPS		32
 
 static const struct fuzz_op *ops[MAX_OPS];	/* and NULL */
 static unsigned int weights;
@@ -19,6 +19,8 @@ static void ops_list(void)
 	for (op = dma_ops; op->name; op++)
 		ops[nr++] = op;
 	for (op = mem_ops; op->name; op++)
+		ops[nr++] = op;
+	for (op = vfio_ops; op->name && box_has_device(); op++)
 		ops[nr++] = op;
 	while (nr--)
 		weights += ops[nr]->weight;

@@ -49,7 +49,7 @@ struct fuzz_op {
 	.size = sizeof(struct type)
 
 /* Each ends with one that has no name. */
-extern const struct fuzz_op tdp_ops[], dma_ops[], mem_ops[];
+extern const struct fuzz_op tdp_ops[], dma_ops[], mem_ops[], vfio_ops[];
 
 /* All of them; NULL at the end. */
 const struct fuzz_op *fuzz_op_at(unsigned int nr);

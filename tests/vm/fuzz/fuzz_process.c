@@ -110,6 +110,7 @@ static void neighbour_run(int sock)
 	int kvm = must(open("/dev/kvm", O_RDWR | O_CLOEXEC));
 	int fd = must(ioctl(kvm, KVM_CREATE_VM, 0));
 
+	box_leave();
 	/* Memory of its own, as it was at first. */
 	host_close();
 	host_open();
@@ -157,8 +158,10 @@ static void neighbour_kill(void)
 	count_call(FUZZ_KILL, 0);
 	if (sys_wait_exit(neighbour, PATIENCE) != -ECHILD)
 		wrong("the neighbour did not die");
-	if (neighbours_vm->used && neighbours_vm->pid == neighbour)
+	if (neighbours_vm->used && neighbours_vm->pid == neighbour) {
 		neighbours_vm->owner = OWNER_DEAD;
+		box_lose_vm(neighbours_vm);
+	}
 	neighbour = 0;
 }
 

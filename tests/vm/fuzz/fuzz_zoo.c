@@ -55,8 +55,11 @@ static void vms_sweep(void)
 
 void file_put(struct fuzz_file *file)
 {
-	if (file && !--file->refs)
-		vms_sweep();
+	if (!file || --file->refs)
+		return;
+	if (file->kind == FILE_VFIO)
+		box_close();
+	vms_sweep();
 }
 
 struct fuzz_vm *vm_new(enum owner owner, pid_t pid)
@@ -254,6 +257,10 @@ static int open_kind(enum file_kind kind, struct fuzz_vm **vm)
 		return open_vcpu(vm);
 	case FILE_TDP:
 		return open_tdp(vm);
+	case FILE_VFIO:
+		return box_open();
+	case FILE_CONTAINER:
+		return sys(open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC));
 	default:
 		return -EINVAL;
 	}
@@ -267,20 +274,25 @@ static void zoo_new(enum file_kind kind)
 	count_call(FUZZ_OPEN, fd < 0 ? fd : 0);
 	if (kind == FILE_DMA && fd != -EPERM && !fuzz_is_admin)
 		wrong("an engine was opened without CAP_SYS_ADMIN");
-	if (fd >= 0)
-		zoo_adopt(fd, kind, vm);
+	if (fd < 0)
+		return;
+	zoo_adopt(fd, kind, vm);
+	if (kind == FILE_VFIO && zoo_one(kind))
+		box_adopt(zoo_one(kind)->file);
 }
 
 void zoo_tend(void)
 {
 	static const enum file_kind order[] = {
 		FILE_KVM, FILE_DEV, FILE_VM, FILE_TDP, FILE_DMA, FILE_MEM, FILE_PROC_MEM,
+		FILE_VFIO,
 	};
 	size_t i;
 
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		if (!zoo_has(order[i]) &&
-		    (order[i] != FILE_DMA || fuzz_is_admin))
+		    (order[i] != FILE_DMA || fuzz_is_admin) &&
+		    (order[i] != FILE_VFIO || (box_has_device() && !fuzz_in_child)))
 			zoo_new(order[i]);
 }
 
@@ -306,14 +318,14 @@ static void zoo_dup(void)
 	zoo_another(FUZZ_DUP, fd, beast->file);
 }
 
-/* The last fd of a VM, or of its tables, is costly to have anew. */
+/* The last fd of a VM, of its tables, or of the device is costly to have anew. */
 static bool is_precious(const struct beast *beast)
 {
 	enum file_kind kind = beast_kind(beast);
 	size_t i, nr = 0;
 
-	if ((kind != FILE_VM && kind != FILE_TDP) ||
-	    beast->file->vm->owner != OWNER_SELF)
+	if (kind != FILE_VFIO && ((kind != FILE_VM && kind != FILE_TDP) ||
+				  beast->file->vm->owner != OWNER_SELF))
 		return false;
 	for (i = 0; i < FUZZ_BEASTS; i++)
 		nr += beasts[i].used && beast_kind(&beasts[i]) == kind &&
@@ -362,6 +374,10 @@ void fuzz_zoo(void)
 		zoo_close_one();
 		return;
 	}
+	if (one_in(32)) {
+		fuzz_group();
+		return;
+	}
 	switch (roll(8)) {
 	case 0:
 	case 1:
@@ -394,7 +410,7 @@ void zoo_settle(void)
 		if (beast_kind(beast) == FILE_DMA) {
 			kvm_tdp_dma_detach(beast->fd);
 			beast->file->vm = NULL;
-		} else if (beast_kind(beast) == FILE_MEM) {
+		} else if (beast_kind(beast) == FILE_MEM || beast_kind(beast) == FILE_VFIO) {
 			zoo_drop(beast);
 		}
 	}
@@ -408,7 +424,7 @@ void zoo_open(void)
 	zoo_tend();
 	/* A VM can have a ring as long as it has no vCPU. */
 	for (kind = FILE_DEV; kind < NR_FILE_KINDS; kind++)
-		if (!zoo_one(kind) && kind != FILE_VCPU)
+		if (!zoo_one(kind) && kind != FILE_VCPU && kind != FILE_VFIO)
 			zoo_new(kind);
 }
 
