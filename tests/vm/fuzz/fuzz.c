@@ -32,8 +32,10 @@ void fuzz_one(void)
 	unsigned int what = roll(10000);
 
 	zoo_tend();
-	if (what < 8600)
+	if (what < 8300)
 		fuzz_ioctl();
+	else if (what < 8600)
+		fuzz_pane();
 	else if (what < 8900)
 		fuzz_wrong_number();
 	else if (what < 9600)
@@ -98,6 +100,7 @@ static void check(uint64_t step)
 		return;
 	check_tables();
 	box_check();
+	panes_check();
 	if (!window_all_calm())
 		wrong("something was written where nothing may be");
 	if (step % WORK == 0)
@@ -150,6 +153,7 @@ static void fuzz_open(void)
 	vm_map(&bed.vm, 1, GPA, &bed_ram);
 	host_open();
 	window_open();
+	panes_open();
 	importers_open();
 	zoo_open();
 }
@@ -161,6 +165,7 @@ static void fuzz_close(void)
 	check_work(0);
 	importers_settle();
 	importers_check();
+	panes_close();
 	zoo_close();
 	box_end();
 	importers_close();

@@ -52,6 +52,8 @@ enum fuzz_kind {
 	FUZZ_MEM_ATTACH, FUZZ_READV,
 	FUZZ_VFIO_ATTACH, FUZZ_VFIO_DETACH, FUZZ_VFIO_BEGIN, FUZZ_VFIO_DONE,
 	FUZZ_VFIO_MAP, FUZZ_VFIO_UNMAP, FUZZ_VFIO_INFO, FUZZ_VFIO_GROUP,
+	FUZZ_PANE_MAP, FUZZ_PANE_UNMAP, FUZZ_PANE_PROTECT, FUZZ_PANE_ADVISE, FUZZ_PANE_REMAP,
+	FUZZ_PANE_TOUCH,
 	FUZZ_WRONG_NUMBER, FUZZ_WRONG_FILE, FUZZ_FILE_OP,
 	FUZZ_GET, FUZZ_PUT, FUZZ_REGISTER, FUZZ_UNREGISTER, FUZZ_FAULT,
 	FUZZ_METADATA,
@@ -122,10 +124,10 @@ enum file_kind {
 
 enum owner { OWNER_SELF, OWNER_OTHER, OWNER_DEAD };
 
-#define FUZZ_VMS	8
+#define FUZZ_VMS	16
 #define FUZZ_SLOTS	6
 #define FUZZ_BEASTS	40
-#define FUZZ_FILES	64
+#define FUZZ_FILES	256	/* what is mapped has its file */
 
 struct fuzz_slot {
 	uint64_t gpa;
@@ -140,6 +142,7 @@ struct fuzz_vm {
 	bool neighbours;	/* its memory is not ours */
 	pid_t pid;		/* of its owner; 0: this process */
 	bool vcpu, ring;	/* it has one at least; a dirty ring */
+	unsigned int changes;	/* of its slots */
 	struct fuzz_slot slots[2][FUZZ_SLOTS];	/* by as_id */
 };
 
@@ -200,6 +203,7 @@ void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 /* The page of the RAM that is there; FUZZ_RAM_PAGES: none, or a neighbour's. */
 size_t host_page(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa);
 uint8_t *host_hva(size_t page);
+bool host_writable(size_t page);
 /* The fault there has to succeed; or may. */
 bool host_grants(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		 bool write);
@@ -237,6 +241,13 @@ void box_check(void);
 void fuzz_ioctl(void);
 void fuzz_wrong_number(void);
 void fuzz_file_op(void);
+
+/* fuzz_pane.c: guest memory that is mapped */
+void panes_open(void);
+void panes_close(void);
+void panes_child(void);
+void panes_check(void);
+void fuzz_pane(void);
 
 /* fuzz_importer.c: the importer ops */
 void importers_open(void);

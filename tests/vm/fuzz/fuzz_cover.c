@@ -28,6 +28,7 @@ static struct module {
 } modules[] = {
 	{ .name = "kvm_tdp" },
 	{ .name = "kvm_tdp_dma" },
+	{ .name = "kvm_tdp_mem" },
 	{ .name = "kvm_tdp_iommu" },
 	{ .name = "kvm_tdp_vfio" },
 };

@@ -63,6 +63,11 @@ uint8_t *host_hva(size_t page)
 	return ram + page * PAGE_4K;
 }
 
+bool host_writable(size_t page)
+{
+	return states[page] == PAGE_RW;
+}
+
 void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		  bool write, struct answers *right)
 {
@@ -187,6 +192,7 @@ void fuzz_slot(void)
 	if (ret)
 		return;
 	beast->file->vm->slots[as_id][id] = slot;
+	beast->file->vm->changes++;
 	if (was.pages && (slot.gpa != was.gpa || !slot.pages))
 		box_lose_slot(beast->file->vm, as_id, &was);
 }

@@ -42,6 +42,7 @@ static void child_begin(void)
 	struct fuzz_vm *vm;
 
 	fuzz_in_child = true;
+	panes_child();
 	for (vm = fuzz_vms; vm < fuzz_vms + FUZZ_VMS; vm++) {
 		if (!vm->used || vm->owner != OWNER_SELF)
 			continue;
