@@ -105,6 +105,7 @@ static void add_all(void)
 	add("race 1", race_zap, NULL);
 	add("watch", storm_watch, NULL);
 	add("verify", storm_verify, NULL);
+	add("window", storm_window, NULL);
 }
 
 /* What others wait for comes first, and who only looks on last. */
@@ -112,7 +113,7 @@ static int worker_nice(void *(*run)(void *worker))
 {
 	if (run == storm_slots || run == storm_memory || run == storm_drill)
 		return -10;
-	return run == storm_watch || run == storm_verify ? 5 : 0;
+	return run == storm_watch || run == storm_verify || run == storm_window ? 5 : 0;
 }
 
 static void *worker_run(void *arg)
@@ -172,6 +173,8 @@ static bool all_done(void)
 	/* Of the machine it takes a debug kernel too long. */
 	all &= stress_slowness > 1 || figure_done(FIG_OOM);
 	all &= figure_done(FIG_MERGED) & figure_done(FIG_UNMERGED);
+	all &= figure_done(FIG_WINDOW_READS) & figure_done(FIG_WINDOW_NONE);
+	all &= figure_done(FIG_WINDOW_FORKS) & figure_done(FIG_WINDOW_ENDS);
 	all &= !has_devices || devices_hit();
 	return all;
 }
@@ -255,11 +258,15 @@ int main(int argc, char **argv)
 	scarce_init();
 	stress_began = time(NULL);
 	stress_ended = sys_shared(sizeof(*stress_ended));
+	arenas_share();
 	nursery_start(seed);
+	readers_start(seed);
 	arenas_init();
+	windows_init();
 	has_devices = sys_alone() && devices_open();
 	for (nr = 0; nr < NR_VMS; nr++)
 		ward_open(&wards[nr], nr);
+	readers_attach(wards[0].tdp);
 	drill_open();
 	must(-pthread_create(&handler, NULL, storm_uffd, NULL));
 	host_begin();
@@ -268,6 +275,7 @@ int main(int argc, char **argv)
 	wait_for_end(seconds);
 	join_all();
 	ok(nursery_end(), "other VMMs came and went");
+	ok(readers_end(), "readers of windows never saw another signal than SIGBUS");
 	settle();
 	for (nr = 0; nr < NR_VMS; nr++)
 		ward_close(&wards[nr]);

@@ -30,6 +30,8 @@ enum figure {
 	FIG_INVALIDATIONS, FIG_SENT, FIG_SLOT_CHANGES, FIG_SLOT_ZAPS, FIG_FAULTS,
 	FIG_SET, FIG_ZAPPED, FIG_EAGER, FIG_DROPS, FIG_SEEDED,
 	FIG_TRANSFERS, FIG_HITS,
+	FIG_WINDOW_MAPS, FIG_WINDOW_READS, FIG_WINDOW_NONE, FIG_WINDOW_OLD, FIG_WINDOW_FORKS,
+	FIG_WINDOW_ENDS,
 	FIG_HARVESTS, FIG_LOGGED, FIG_TDP_FDS, FIG_IMPORTERS, FIG_VMMS, FIG_KILLS,
 	FIG_RELEASES, FIG_OOM_GROUP, FIG_OOM, FIG_RMMODS, FIG_MERGED, FIG_UNMERGED,
 	 FIG_WATCH_TAKEN, FIG_WATCH_TOLD, FIG_WATCH_DROPPED,
@@ -114,6 +116,26 @@ void page_write_end(struct arena *arena, size_t nr, struct page_write write,
 /* What the write puts at offset 0 of the page, less the offset. */
 uint64_t page_word(const struct arena *arena, size_t nr, uint32_t gen);
 void page_fill(const struct arena *arena, size_t nr, uint32_t gen, void *buf);
+/*
+ * Who has not the page to himself takes a view before it is read; it is judged after.
+ * @off: where the first word is of which that is said; or NULL.
+ */
+struct page_view {
+	uint32_t lo, drops_seen;
+};
+
+enum page_verdict {
+	PAGE_RIGHT,
+	PAGE_OLD,		/* it was right before */
+	PAGE_WRONG,		/* it never was */
+};
+
+struct page_view page_view(const struct arena *arena, size_t nr);
+enum page_verdict page_judge(const struct arena *arena, size_t nr, const struct page_view *view,
+			     const void *buf, size_t *off);
+/* Counts, and tells the first few. */
+void page_wrong(const struct arena *arena, size_t nr, const struct page_view *view,
+		const void *buf, const char *who, uint64_t gpa);
 /* What was read is what it may hold; counts, and tells the first few that not. */
 void page_check(const struct arena *arena, size_t nr, const void *buf,
 		const char *who, uint64_t gpa);
@@ -143,6 +165,8 @@ extern time_t stress_began;
 extern unsigned int stress_slowness;
 
 void arenas_init(void);
+/* Before, and before there are processes: what is known of their pages. */
+void arenas_share(void);
 /* Their content goes, in between or, of MADV_FREE, at any time later. */
 void arena_drop_begin(struct arena *arena, size_t first, size_t nr);
 void arena_drop_end(struct arena *arena, size_t first, size_t nr);
@@ -152,6 +176,7 @@ void *arena_hva(const struct arena *arena, size_t page);
 #define NR_VMS		2
 #define NR_PLACES	(2 * NR_ARENAS)		/* of one VM */
 #define PLACE_FAR	(128UL << 20)		/* as far do slots move */
+#define PLACE_ALIAS	(64UL << 20)		/* as far are the two of an arena */
 #define WATCH_SIZE	(256UL << 20)
 
 struct place {
@@ -270,6 +295,18 @@ uint64_t verify_range(const char *who, int tdp, uint64_t gpa, uint64_t size);
 void nursery_start(uint64_t seed);
 /* True if it ended well. */
 bool nursery_end(void);
+
+/* stress_window.c */
+/* Processes that read VM 0's memory, before there is any; when it has its table; the end. */
+void readers_start(uint64_t seed);
+void readers_attach(int tdp);
+bool readers_end(void);
+/* A thread that reads that of both. */
+void windows_init(void);
+void *storm_window(void *worker);
+/* Another VMM's, until it is gone. */
+pid_t witness_start(int tdp, pid_t vmm);
+void witness_end(pid_t pid);
 
 /* stress_scarce.c */
 struct vmm;

@@ -5,6 +5,7 @@
 
 #include "bed.h"
 #include "stress.h"
+#include "sys.h"
 #include "uffd.h"
 
 struct arena arenas[NR_ARENAS] = {
@@ -48,19 +49,31 @@ static void arena_map(struct arena *arena, size_t size)
 
 static void arena_init(struct arena *arena)
 {
-	size_t size = arena->nr * PAGE_4K, i;
+	size_t size = arena->nr * PAGE_4K;
 
 	arena_map(arena, size);
-	arena->gpa = GPA + arena->kind * ARENA_SPACE;
 	arena->scratch = mmap(NULL, size, PROT_NONE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	arena->pages = calloc(arena->nr, sizeof(*arena->pages));
-	if (!arena->pages || arena->scratch == MAP_FAILED)
+	if (arena->scratch == MAP_FAILED)
 		bail("out of memory");
-	/* Not yet written: zero is right. */
-	for (i = 0; i < arena->nr; i++)
-		arena->pages[i].drops = 2;
 	pthread_mutex_init(&arena->lock, NULL);
+}
+
+void arenas_share(void)
+{
+	enum arena_kind kind;
+	struct arena *arena;
+	size_t i;
+
+	for (kind = 0; kind < NR_ARENAS; kind++) {
+		arena = &arenas[kind];
+		arena->kind = kind;
+		arena->gpa = GPA + kind * ARENA_SPACE;
+		arena->pages = sys_shared(arena->nr * sizeof(*arena->pages));
+		/* Not yet written: zero is right. */
+		for (i = 0; i < arena->nr; i++)
+			arena->pages[i].drops = 2;
+	}
 }
 
 void arenas_init(void)
@@ -68,10 +81,8 @@ void arenas_init(void)
 	enum arena_kind kind;
 
 	stress_uffd = uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-	for (kind = 0; kind < NR_ARENAS; kind++) {
-		arenas[kind].kind = kind;
+	for (kind = 0; kind < NR_ARENAS; kind++)
 		arena_init(&arenas[kind]);
-	}
 }
 
 static void arena_count_drop(struct arena *arena, size_t first, size_t nr)

@@ -67,6 +67,7 @@ static void nurse_vmm(struct dice *dice, uint64_t step)
 	bool early = dice_one_in(dice, 2);
 	int fd, tdp, dma;
 	struct vmm vmm;
+	pid_t witness;
 	char byte;
 
 	vmm_start(&vmm);
@@ -82,11 +83,13 @@ static void nurse_vmm(struct dice *dice, uint64_t step)
 	count(FIG_TDP_FDS, 1);
 	count(FIG_IMPORTERS, 1);
 	nurse_use(dma);
+	witness = witness_start(tdp, vmm.pid);
 	usleep(dice_roll(dice, 20000));
 	if (early)
 		close(tdp);
 	if (!nurse_end(&vmm, dice, step))
 		count(FIG_BAD_ERRNO, 1);
+	witness_end(witness);
 	if (dma_read(dma, GPA, &byte, 1, 0) != -EPERM) {
 		diag("engine reads memory of a VMM that is gone");
 		count(FIG_BAD_ERRNO, 1);

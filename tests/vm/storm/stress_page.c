@@ -121,26 +121,62 @@ static void page_tell(const struct arena *arena, size_t nr, size_t off,
 	page_tell_history(page);
 }
 
+struct page_view page_view(const struct arena *arena, size_t nr)
+{
+	const struct page *page = &arena->pages[nr];
+	struct page_view view;
+
+	view.lo = __atomic_load_n(&page->lo, __ATOMIC_ACQUIRE);
+	view.drops_seen = __atomic_load_n(&page->drops_seen, __ATOMIC_ACQUIRE);
+	return view;
+}
+
+enum page_verdict page_judge(const struct arena *arena, size_t nr, const struct page_view *view,
+			     const void *buf, size_t *off)
+{
+	const struct page *page = &arena->pages[nr];
+	uint32_t hi = __atomic_load_n(&page->hi, __ATOMIC_SEQ_CST);
+	/* Looked at after the page was read, and odd while a drop is going on. */
+	bool zero = page_drops(page) != view->drops_seen || view->drops_seen % 2;
+	uint64_t tag = page_tag(arena, nr), word;
+	enum page_verdict verdict = PAGE_RIGHT, one;
+	size_t at;
+
+	for (at = 0; at < PAGE_4K && verdict != PAGE_WRONG; at += sizeof(word)) {
+		memcpy(&word, buf + at, sizeof(word));
+		if (!word) {
+			one = zero ? PAGE_RIGHT : PAGE_OLD;
+		} else {
+			word ^= tag + at;
+			one = word >> GEN_SHIFT < view->lo ? PAGE_OLD : PAGE_RIGHT;
+			if (word & ((1ULL << GEN_SHIFT) - 1) || word >> GEN_SHIFT > hi)
+				one = PAGE_WRONG;
+		}
+		if (one > verdict && off)
+			*off = at;
+		verdict = one > verdict ? one : verdict;
+	}
+	count(FIG_WORDS, at / sizeof(word));
+	return verdict;
+}
+
+void page_wrong(const struct arena *arena, size_t nr, const struct page_view *view,
+		const void *buf, const char *who, uint64_t gpa)
+{
+	uint64_t word;
+	size_t off = 0;
+
+	count(FIG_BAD_WORDS, 1);
+	page_judge(arena, nr, view, buf, &off);
+	memcpy(&word, buf + off, sizeof(word));
+	page_tell(arena, nr, off, word, who, gpa);
+}
+
 void page_check(const struct arena *arena, size_t nr, const void *buf,
 		const char *who, uint64_t gpa)
 {
-	const struct page *page = &arena->pages[nr];
-	/* Looked at after the page was read, and odd while a drop is going on. */
-	bool zero = page_drops(page) != page->drops_seen || page->drops_seen % 2;
-	uint64_t tag = page_tag(arena, nr), word;
-	size_t off;
+	struct page_view view = page_view(arena, nr);
 
-	for (off = 0; off < PAGE_4K; off += sizeof(word)) {
-		memcpy(&word, buf + off, sizeof(word));
-		if (!word && zero)
-			continue;
-		word ^= tag + off;
-		if (!(word & ((1ULL << GEN_SHIFT) - 1)) &&
-		    word >> GEN_SHIFT >= page->lo && word >> GEN_SHIFT <= page->hi)
-			continue;
-		count(FIG_BAD_WORDS, 1);
-		page_tell(arena, nr, off, word ^ (tag + off), who, gpa);
-		break;
-	}
-	count(FIG_WORDS, off / sizeof(word));
+	if (page_judge(arena, nr, &view, buf, NULL) != PAGE_RIGHT)
+		page_wrong(arena, nr, &view, buf, who, gpa);
 }

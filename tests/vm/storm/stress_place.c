@@ -10,7 +10,6 @@
 #include "stress.h"
 
 #define PREFER_WRITER	PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP
-#define PLACE_ALIAS	(64UL << 20)
 #define FIRST_SLOT	2
 
 struct ward wards[NR_VMS];
