@@ -62,6 +62,7 @@ bool host_all_done(void);
 struct act {
 	const char *name;
 	bool alone;		/* it is done to the whole machine: see sys_alone() */
+	bool gmem;		/* of a guest_memfd */
 	uint64_t done;
 	uint64_t refused;
 	int error;		/* the last */
@@ -143,7 +144,9 @@ void page_check(const struct arena *arena, size_t nr, const void *buf,
 /* stress_arena.c */
 enum arena_kind {
 	ARENA_SMALL, ARENA_THP, ARENA_SHMEM, ARENA_HUGETLB, ARENA_UFFD, ARENA_KSM,
-	ARENA_POISON, NR_ARENAS
+	ARENA_POISON,
+	ARENA_GMEM,		/* only where the kernel has such files */
+	NR_ARENAS
 };
 
 struct arena {
@@ -158,6 +161,7 @@ struct arena {
 };
 
 extern struct arena arenas[NR_ARENAS];
+extern unsigned int nr_arenas;	/* that there are */
 extern int stress_uffd;
 extern time_t stress_began;
 
@@ -165,8 +169,11 @@ extern time_t stress_began;
 extern unsigned int stress_slowness;
 
 void arenas_init(void);
-/* Before, and before there are processes: what is known of their pages. */
+/* Before, and before there are processes: which there are, and what is known of their pages. */
 void arenas_share(void);
+bool arenas_have_gmem(void);
+/* A guest_memfd is a VM's, which has it in one slot. */
+void arena_open_gmem(struct vm *vm);
 /* Their content goes, in between or, of MADV_FREE, at any time later. */
 void arena_drop_begin(struct arena *arena, size_t first, size_t nr);
 void arena_drop_end(struct arena *arena, size_t first, size_t nr);
@@ -174,7 +181,7 @@ void *arena_hva(const struct arena *arena, size_t page);
 
 /* stress_place.c */
 #define NR_VMS		2
-#define NR_PLACES	(2 * NR_ARENAS)		/* of one VM */
+#define MAX_PLACES	(2 * NR_ARENAS)		/* of one VM */
 #define PLACE_FAR	(128UL << 20)		/* as far do slots move */
 #define PLACE_ALIAS	(64UL << 20)		/* as far are the two of an arena */
 #define WATCH_SIZE	(256UL << 20)
@@ -183,6 +190,7 @@ struct place {
 	struct arena *arena;
 	int id;
 	uint64_t gpa;		/* at present */
+	bool gmem;		/* the slot is of the file, not of what is at its hva */
 	bool present;
 	bool readonly;
 	bool logging;
@@ -197,7 +205,7 @@ struct ward {
 	struct vm vm;		/* and its first vCPU */
 	struct vm second;	/* the same with another vCPU */
 	struct mem box;		/* where the guest puts what it read */
-	struct place places[NR_PLACES];
+	struct place places[MAX_PLACES];
 
 	pthread_rwlock_t lock;	/* protects what follows */
 	int tdp;
@@ -216,6 +224,7 @@ void ward_close(struct ward *ward);
 /* Everything that reaches its memory goes, and comes anew. */
 void ward_attach(struct ward *ward);
 void ward_detach(struct ward *ward);
+unsigned int nr_places(void);
 /* One of the places of an arena. */
 struct place *ward_place(struct ward *ward, const struct arena *arena,
 			 struct dice *dice);

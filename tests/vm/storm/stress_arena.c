@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "bed.h"
+#include "gmem.h"
 #include "stress.h"
 #include "sys.h"
 #include "uffd.h"
@@ -16,12 +18,15 @@ struct arena arenas[NR_ARENAS] = {
 	[ARENA_UFFD] = { .name = "userfaultfd", .nr = 128 },
 	[ARENA_KSM] = { .name = "KSM", .nr = 256 },
 	[ARENA_POISON] = { .name = "poison", .nr = 64 },
+	[ARENA_GMEM] = { .name = "guest_memfd", .nr = 512 },
 };
 
+unsigned int nr_arenas = ARENA_GMEM;
 int stress_uffd;
 time_t stress_began;
 
 #define ARENA_SPACE	(8UL << 20)
+#define GMEM_FLAGS	(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
 
 static void arena_map(struct arena *arena, size_t size)
 {
@@ -51,12 +56,43 @@ static void arena_init(struct arena *arena)
 {
 	size_t size = arena->nr * PAGE_4K;
 
-	arena_map(arena, size);
 	arena->scratch = mmap(NULL, size, PROT_NONE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (arena->scratch == MAP_FAILED)
 		bail("out of memory");
 	pthread_mutex_init(&arena->lock, NULL);
+}
+
+/* Can a VM have a guest_memfd that user space maps, too? */
+static bool kernel_has_gmem(void)
+{
+	struct vm vm;
+	int fd;
+
+	vm_open(&vm);
+	fd = gmem_create(&vm, PAGE_4K, GMEM_FLAGS);
+	if (fd >= 0)
+		close(fd);
+	else if (fd != -EOPNOTSUPP)
+		bail("no guest_memfd: %d", fd);
+	vm_close(&vm);
+	return fd >= 0;
+}
+
+bool arenas_have_gmem(void)
+{
+	return nr_arenas > ARENA_GMEM;
+}
+
+void arena_open_gmem(struct vm *vm)
+{
+	struct arena *arena = &arenas[ARENA_GMEM];
+	size_t size = arena->nr * PAGE_4K;
+
+	if (!arenas_have_gmem())
+		return;
+	mem_new(&arena->mem, size, 0, MAP_SHARED, must(gmem_create(vm, size, GMEM_FLAGS)));
+	arena_init(arena);
 }
 
 void arenas_share(void)
@@ -65,7 +101,8 @@ void arenas_share(void)
 	struct arena *arena;
 	size_t i;
 
-	for (kind = 0; kind < NR_ARENAS; kind++) {
+	nr_arenas += kernel_has_gmem();
+	for (kind = 0; kind < nr_arenas; kind++) {
 		arena = &arenas[kind];
 		arena->kind = kind;
 		arena->gpa = GPA + kind * ARENA_SPACE;
@@ -81,8 +118,10 @@ void arenas_init(void)
 	enum arena_kind kind;
 
 	stress_uffd = uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
-	for (kind = 0; kind < NR_ARENAS; kind++)
+	for (kind = 0; kind < ARENA_GMEM; kind++) {
+		arena_map(&arenas[kind], arenas[kind].nr * PAGE_4K);
 		arena_init(&arenas[kind]);
+	}
 }
 
 static void arena_count_drop(struct arena *arena, size_t first, size_t nr)

@@ -114,7 +114,7 @@ void figures_print(void)
 
 bool act_allowed(const struct act *act)
 {
-	return !act->alone || sys_alone();
+	return (!act->alone || sys_alone()) && (!act->gmem || arenas_have_gmem());
 }
 
 void act_count(struct act *act, int ret)
@@ -130,6 +130,8 @@ void act_print(const struct act *acts, size_t nr)
 	size_t i;
 
 	for (i = 0; i < nr; i++) {
+		if (!act_allowed(&acts[i]))
+			continue;
 		if (acts[i].refused)
 			snprintf(what, sizeof(what), "%s (refused: %llu, %s)",
 				 acts[i].name,
@@ -147,7 +149,7 @@ bool acts_all_done(const struct act *acts, size_t nr)
 	size_t i;
 
 	for (i = 0; i < nr; i++) {
-		if (acts[i].done)
+		if (acts[i].done || (acts[i].gmem && !act_allowed(&acts[i])))
 			continue;
 		diag("%s was never done, refused %llu times, with %d", acts[i].name,
 		     (unsigned long long)acts[i].refused, acts[i].error);

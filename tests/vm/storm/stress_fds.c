@@ -134,7 +134,7 @@ static int fds_vm(const struct fds *fds)
 {
 	struct dice *dice = &fds->worker->dice;
 	struct vm vm = { .vcpu = -1 };
-	struct arena *arena = &arenas[dice_roll(dice, NR_ARENAS)];
+	struct arena *arena = &arenas[dice_roll(dice, nr_arenas)];
 	int tdp, ret;
 
 	vm.kvm = must(open("/dev/kvm", O_RDWR | O_CLOEXEC));

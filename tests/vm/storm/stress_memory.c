@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What the VMM and the host do to the memory behind the slots. */
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -13,6 +15,7 @@
 #define ANON		(ON(SMALL) | ON(THP) | ON(KSM) | ON(POISON))
 #define SHARED		(ON(SHMEM) | ON(HUGETLB))
 #define ALL		(ANON | SHARED | ON(UFFD))
+#define GMEM		ON(GMEM)	/* has no swap, no nodes, no merging */
 
 #define MPOL_MF_MOVE	2
 #define MAX_PAGES	64
@@ -46,6 +49,13 @@ static int do_free(const struct piece *piece)
 static int do_remove(const struct piece *piece)
 {
 	return do_advice(piece, MADV_REMOVE);
+}
+
+/* KVM tells of it, whatever is mapped. */
+static int do_punch(const struct piece *piece)
+{
+	return sys(fallocate(piece->arena->mem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			     piece->first * PAGE_4K, piece->size));
 }
 
 static int do_pageout(const struct piece *piece)
@@ -258,34 +268,36 @@ struct act memory_acts[] = {
 	{ .name = "memory: userfaultfd, write-protect" },
 	{ .name = "memory: MADV_SOFT_OFFLINE", .alone = true },
 	{ .name = "memory: MADV_HWPOISON", .alone = true },
+	{ .name = "memory: a hole in a guest_memfd", .gmem = true },
 };
 
 const size_t nr_memory_acts = sizeof(memory_acts) / sizeof(memory_acts[0]);
 
 static const struct memory_act memory_do[] = {
 	{ ANON | ON(UFFD), true, false, false, do_dontneed },
-	{ SHARED, false, true, false, do_dontneed },
+	{ SHARED | GMEM, false, true, false, do_dontneed },
 	/*
 	 * Not where pages are merged: Linux 6.1 makes a merged page lazily
 	 * freeable for one, and others that are merged into it lose theirs.
 	 */
 	{ (ANON & ~ON(KSM)) | ON(UFFD), true, false, false, do_free },
-	{ SHARED, true, true, false, do_remove },
+	{ SHARED | GMEM, true, true, false, do_remove },
 	{ ALL & ~ON(HUGETLB), false, false, false, do_pageout },
 	{ ALL & ~ON(HUGETLB), false, false, false, do_cold },
 	{ ON(THP), false, false, false, do_collapse },
 	{ ON(THP), false, false, false, do_no_huge },
 	{ ON(KSM), false, false, false, do_merge },
 	{ ON(KSM), false, false, false, do_unmerge },
-	{ ALL, false, true, true, do_protect_none },
-	{ ALL, false, true, true, do_protect_read },
+	{ ALL | GMEM, false, true, true, do_protect_none },
+	{ ALL | GMEM, false, true, true, do_protect_read },
 	{ ANON, true, false, false, do_map },
-	{ SHARED, false, true, true, do_map },
-	{ ANON | ON(SHMEM), false, false, false, do_mremap },
+	{ SHARED | GMEM, false, true, true, do_map },
+	{ ANON | ON(SHMEM) | GMEM, false, false, false, do_mremap },
 	{ ALL, false, false, false, do_node },
 	{ ON(UFFD), false, false, false, do_uffd_protect },
 	{ ON(POISON) | ON(SMALL), false, false, false, do_offline },
 	{ ON(POISON), true, false, false, do_poison },
+	{ GMEM, true, false, false, do_punch },
 };
 
 /*

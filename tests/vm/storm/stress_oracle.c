@@ -57,13 +57,18 @@ void *storm_watch(void *arg)
 	struct dice *dice = &worker->dice;
 	unsigned int action;
 	struct arena *arena;
+	struct place *place;
 	struct ward *ward;
 	uint64_t gfn;
 
 	while (stress_step(worker)) {
 		ward = &wards[dice_roll(dice, NR_VMS)];
 		gfn = hot_choose(dice, &arena) / WATCH_STEP * WATCH_STEP;
-		gfn += ward_place(ward, arena, dice)->gpa / PAGE_4K;
+		place = ward_place(ward, arena, dice);
+		/* What the host has mapped at the slot's hva is nothing to the guest. */
+		if (place->gmem)
+			continue;
+		gfn += place->gpa / PAGE_4K;
 		action = dice_one_in(dice, 8) ? KTDP_TEST_WATCH_DIRTY :
 						KTDP_TEST_WATCH_SCAN;
 		pthread_rwlock_rdlock(&ward->lock);

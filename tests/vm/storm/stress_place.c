@@ -7,6 +7,7 @@
 
 #include "bed.h"
 #include "dirty.h"
+#include "gmem.h"
 #include "stress.h"
 
 #define PREFER_WRITER	PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP
@@ -14,18 +15,57 @@
 
 struct ward wards[NR_VMS];
 
+static uint32_t place_flags(const struct place *place)
+{
+	return (place->readonly ? KVM_MEM_READONLY : 0) |
+	       (place->logging ? KVM_MEM_LOG_DIRTY_PAGES : 0);
+}
+
+/* Such a slot cannot be changed: it goes, and comes anew. */
+static int place_set_gmem(struct ward *ward, struct place *place)
+{
+	const struct mem *mem = &place->arena->mem;
+	int ret = vm_slot(&ward->vm, place->id, 0, 0, NULL, 0);
+
+	/* There was none. */
+	if (ret == -EINVAL)
+		ret = 0;
+	if (!ret && place->present)
+		ret = gmem_slot(&ward->vm, place->id, place->gpa, mem, 0, mem->size, 0);
+	return ret;
+}
+
+/* Tell KVM what the place is to be like. */
+static int place_set(struct ward *ward, struct place *place)
+{
+	size_t size = place->present ? place->arena->mem.size : 0;
+	int ret;
+
+	if (place->gmem)
+		ret = place_set_gmem(ward, place);
+	else
+		ret = vm_slot(&ward->vm, place->id, place->gpa, size,
+			      place->arena->mem.hva, place_flags(place));
+	if (!ret)
+		count(FIG_SLOT_CHANGES, 1);
+	return ret;
+}
+
 static void place_init(struct ward *ward, int nr)
 {
 	struct place *place = &ward->places[nr];
 
-	place->arena = &arenas[nr % NR_ARENAS];
+	place->arena = &arenas[nr % nr_arenas];
 	place->id = FIRST_SLOT + nr;
-	place->gpa = place->arena->gpa + (nr < NR_ARENAS ? 0 : PLACE_ALIAS);
+	place->gpa = place->arena->gpa + (nr < (int)nr_arenas ? 0 : PLACE_ALIAS);
 	place->written = calloc(place->arena->nr, sizeof(*place->written));
 	if (!place->written)
 		bail("out of memory");
-	vm_map(&ward->vm, place->id, place->gpa, &place->arena->mem);
+	/* The other slots of such a file are of what is mapped, as any. */
+	place->gmem = !ward->nr && nr == ARENA_GMEM;
 	place->present = true;
+	if (place_set(ward, place))
+		bail("no slot of %s", place->arena->name);
 }
 
 /* Who wants the table made anew does not wait for ever. */
@@ -51,7 +91,9 @@ void ward_open(struct ward *ward, int nr)
 	log_set_mode(&ward->vm, nr ? LOG_CLEAR : LOG_GET);
 	mem_small(&ward->box, 2 * PAGE_4K);
 	vm_map(&ward->vm, WARD_BOX_SLOT, WARD_BOX, &ward->box);
-	for (i = 0; i < NR_PLACES; i++)
+	if (!nr)
+		arena_open_gmem(&ward->vm);
+	for (i = 0; i < (int)nr_places(); i++)
 		place_init(ward, i);
 	ward->second = ward->vm;
 	vm_add_vcpu(&ward->vm);
@@ -109,21 +151,26 @@ void ward_close(struct ward *ward)
 	close(ward->second.vcpu);
 	vm_close(&ward->vm);
 	mem_free(&ward->box);
-	for (i = 0; i < NR_PLACES; i++)
+	for (i = 0; i < (int)nr_places(); i++)
 		free(ward->places[i].written);
+}
+
+unsigned int nr_places(void)
+{
+	return 2 * nr_arenas;
 }
 
 struct place *ward_place(struct ward *ward, const struct arena *arena,
 			 struct dice *dice)
 {
-	return &ward->places[arena->kind + NR_ARENAS * dice_roll(dice, 2)];
+	return &ward->places[arena->kind + nr_arenas * dice_roll(dice, 2)];
 }
 
 void ward_tell(const struct ward *ward, uint64_t gpa)
 {
 	const struct place *place;
 
-	for (place = ward->places; place < ward->places + NR_PLACES; place++) {
+	for (place = ward->places; place < ward->places + nr_places(); place++) {
 		if (gpa - place->gpa >= place->arena->mem.size)
 			continue;
 		diag("%s: %#llx is in slot %d, %s", ward->name,
@@ -144,25 +191,6 @@ struct act slot_acts[NR_SLOT_ACTS] = {
 };
 
 const size_t nr_slot_acts = NR_SLOT_ACTS;
-
-static uint32_t place_flags(const struct place *place)
-{
-	return (place->readonly ? KVM_MEM_READONLY : 0) |
-	       (place->logging ? KVM_MEM_LOG_DIRTY_PAGES : 0);
-}
-
-/* Tell KVM what the place is to be like. */
-static int place_set(struct ward *ward, struct place *place)
-{
-	size_t size = place->present ? place->arena->mem.size : 0;
-	int ret;
-
-	ret = vm_slot(&ward->vm, place->id, place->gpa, size,
-		      place->arena->mem.hva, place_flags(place));
-	if (!ret)
-		count(FIG_SLOT_CHANGES, 1);
-	return ret;
-}
 
 static int place_delete(struct ward *ward, struct place *place)
 {
@@ -259,6 +287,8 @@ static unsigned int place_choose(const struct place *place, struct dice *dice)
 {
 	if (!place->present)
 		return SLOT_CREATE;
+	if (place->gmem)
+		return dice_roll(dice, 2) ? SLOT_DELETE : SLOT_MOVE;
 	if (place->logging && !dice_one_in(dice, 3))
 		return SLOT_HARVEST;
 	switch (dice_roll(dice, 8)) {
@@ -279,7 +309,7 @@ void *storm_slots(void *arg)
 
 	while (stress_step(worker)) {
 		struct place *place =
-			&worker->ward->places[dice_roll(&worker->dice, NR_PLACES)];
+			&worker->ward->places[dice_roll(&worker->dice, nr_places())];
 
 		place_act(worker->ward, place, place_choose(place, &worker->dice));
 		usleep(dice_roll(&worker->dice, 4) * 1000);
@@ -291,7 +321,7 @@ void ward_calm(struct ward *ward)
 {
 	struct place *place;
 
-	for (place = ward->places; place < ward->places + NR_PLACES; place++) {
+	for (place = ward->places; place < ward->places + nr_places(); place++) {
 		if (place->present && place->readonly)
 			place_act(ward, place, SLOT_READONLY);
 		if (!place->present) {

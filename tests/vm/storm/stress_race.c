@@ -29,7 +29,7 @@ struct hot hot_spot(void)
 	struct hot hot;
 
 	dice_seed(&dice, hot_seed, ~1U, sys_now() / HOT_MS);
-	hot.arena = &arenas[dice_roll(&dice, NR_ARENAS)];
+	hot.arena = &arenas[dice_roll(&dice, nr_arenas)];
 	hot.page = dice_roll(&dice, hot.arena->nr / HOT_PAGES) * HOT_PAGES;
 	return hot;
 }
@@ -42,7 +42,7 @@ size_t hot_choose(struct dice *dice, struct arena **arena)
 		*arena = hot.arena;
 		return hot.page + dice_roll(dice, HOT_PAGES);
 	}
-	*arena = &arenas[dice_roll(dice, NR_ARENAS)];
+	*arena = &arenas[dice_roll(dice, nr_arenas)];
 	return dice_roll(dice, (*arena)->nr);
 }
 

@@ -255,7 +255,7 @@ void work_sweep(struct worker *worker)
 	int i;
 	size_t page;
 
-	for (i = 0; i < NR_PLACES; i++) {
+	for (i = 0; i < (int)nr_places(); i++) {
 		struct place *place = &worker->ward->places[i];
 
 		for (page = 0; page < place->arena->nr; page++) {
