@@ -175,7 +175,10 @@ static bool all_done(void)
 	all &= figure_done(FIG_MERGED) & figure_done(FIG_UNMERGED);
 	all &= figure_done(FIG_WINDOW_READS) & figure_done(FIG_WINDOW_NONE);
 	all &= figure_done(FIG_WINDOW_FORKS) & figure_done(FIG_WINDOW_ENDS);
-	all &= !has_devices || devices_hit();
+	if (has_devices) {
+		all &= devices_hit();
+		all &= figure_done(FIG_HELD) & figure_done(FIG_HELD_HITS);
+	}
 	return all;
 }
 

@@ -29,7 +29,7 @@ enum figure {
 	FIG_WRITES, FIG_READS, FIG_MISSES, FIG_REFUSED, FIG_WORDS,
 	FIG_INVALIDATIONS, FIG_SENT, FIG_SLOT_CHANGES, FIG_SLOT_ZAPS, FIG_FAULTS,
 	FIG_SET, FIG_ZAPPED, FIG_EAGER, FIG_DROPS, FIG_SEEDED,
-	FIG_TRANSFERS, FIG_HITS,
+	FIG_TRANSFERS, FIG_HITS, FIG_HELD, FIG_HELD_HITS,
 	FIG_WINDOW_MAPS, FIG_WINDOW_READS, FIG_WINDOW_NONE, FIG_WINDOW_OLD, FIG_WINDOW_FORKS,
 	FIG_WINDOW_ENDS,
 	FIG_HARVESTS, FIG_LOGGED, FIG_TDP_FDS, FIG_IMPORTERS, FIG_VMMS, FIG_KILLS,
@@ -281,6 +281,8 @@ bool devices_hit(void);
 int edu_put(uint64_t gpa, const void *page);
 int edu_get(uint64_t gpa, void *page);
 int disk_get(uint64_t gpa, void *page);
+/* What is around @gpa is begun once for all transfers of the disk, until the next is. */
+void disk_hold(uint64_t gpa);
 
 /* stress_race.c */
 struct hot {

@@ -13,6 +13,7 @@
 #include "pci.h"
 
 #define TRIES	8
+#define HOLD	(8 * PAGE_4K)	/* of the hot spot, as large */
 
 static struct vfio edu;
 static struct nvme disk;
@@ -50,7 +51,7 @@ void devices_attach(int tdp)
 	if (!present)
 		return;
 	must(vfio_attach(&edu, tdp, 0, -1, NULL));
-	must(vfio_attach(&disk.vfio, tdp, 0, -1, NULL));
+	must(vfio_attach(&disk.vfio, tdp, 0, -1, disk.hits));
 }
 
 static void device_count(const struct vfio *vfio, struct kvm_tdp_vfio_info *last)
@@ -67,6 +68,7 @@ void devices_detach(void)
 {
 	if (!present)
 		return;
+	nvme_release(&disk);
 	must(vfio_detach(&edu));
 	must(vfio_detach(&disk.vfio));
 	device_count(&edu, &edu_info);
@@ -138,11 +140,32 @@ int edu_get(uint64_t gpa, void *page)
 	return ret;
 }
 
+void disk_hold(uint64_t gpa)
+{
+	int ret;
+
+	nvme_release(&disk);
+	ret = nvme_hold(&disk, gpa & -HOLD, HOLD);
+	if (!ret)
+		return;
+	/* As a transfer there might. */
+	if (ret != -EFAULT && ret != -EACCES && ret != -EAGAIN && ret != -EHWPOISON) {
+		diag("disk: hold: %d", ret);
+		count(FIG_BAD_ERRNO, 1);
+	}
+}
+
 /* By way of the disk, whose blocks nobody else uses. */
 int disk_get(uint64_t gpa, void *page)
 {
+	bool held = disk.held.length && gpa - disk.held.gpa < disk.held.length;
+	uint64_t again = disk.again;
 	int ret = nvme_rw(&disk, gpa, PAGE_4K, 0, false);
 
+	if (held) {
+		count(FIG_HELD, 1);
+		count(FIG_HELD_HITS, disk.again - again);
+	}
 	if (ret)
 		return ret;
 	must(nvme_raw(&disk, disk.data_iova, PAGE_4K, 0, true));

@@ -95,8 +95,11 @@ static int edu_read(struct job *job)
 	return edu_get(job->gpa, job->buf);
 }
 
+/* Seldom, or all would be of what is held, or nothing. */
 static int disk_read(struct job *job)
 {
+	if (dice_one_in(&job->worker->dice, 16))
+		disk_hold(job->gpa);
 	return disk_get(job->gpa, job->buf);
 }
 
