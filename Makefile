@@ -7,7 +7,11 @@ INSTALL_MOD_PATH ?= $(DESTDIR)
 
 modules-load = $(DESTDIR)/etc/modules-load.d/kvm_tdp.conf
 
-kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR)
+# As DKMS does it: with the compiler, and linker, that built the kernel, if no other is named.
+built-by = $(shell sed -n 's/^CONFIG_CC_IS_CLANG=y/CC=clang/p; s/^CONFIG_LD_IS_LLD=y/LD=ld.lld/p' \
+	$(KERNELDIR)/include/config/auto.conf 2>/dev/null)
+kbuild = $(MAKE) -C $(KERNELDIR) M=$(CURDIR) \
+	$(if $(LLVM)$(filter command,$(firstword $(origin CC))),,$(built-by))
 # Of the kernel that the headers are for, if their path tells.
 release = $(patsubst /lib/modules/%/build,%,$(filter /lib/modules/%/build,$(KERNELDIR)))
 

@@ -2,7 +2,7 @@
 # For Kbuild files, with ktdp-src set to this tree's src/: $(obj)/facts.h, which
 # says what this kernel has; every object of this directory is built after it. With
 # ktdp-only these facts alone: what has to be true of all is asked, and said, once.
-ktdp-first := $(patsubst %,$(ktdp-src)/compat/facts/%.c,known sanity)
+ktdp-first := $(patsubst %,$(ktdp-src)/compat/facts/%.c,compiler known sanity)
 ktdp-facts := $(ktdp-first) \
 	      $(filter-out $(ktdp-first),$(sort $(wildcard $(ktdp-src)/compat/facts/*.c)))
 ifdef ktdp-only
