@@ -32,6 +32,7 @@
 
 #include "compat/ftrace.h"
 #include "compat/kvm.h"
+#include "compat/tracepoint.h"
 #include "compat/workqueue.h"
 #include "hooks.h"
 
@@ -282,8 +283,13 @@ static int see_module(struct notifier_block *nb, unsigned long action, void *dat
 		struct tracepoint *tp =
 			tracepoint_ptr_deref(&mod->tracepoints_ptrs[i]);
 
-		if (!strcmp(tp->name, "kvm_mmu_set_spte"))
+		if (strcmp(tp->name, "kvm_mmu_set_spte"))
+			continue;
+		if (ktdp_tracepoint_has(mod, tp, 3))	/* of ->spte_set */
 			set_spte = tp;
+		else
+			pr_notice("this kernel's kvm has another %s: no eager fill\n",
+				  tp->name);
 	}
 	return NOTIFY_OK;
 }

@@ -507,6 +507,45 @@ static void test_unload(void)
 	end();
 }
 
+/* As tests/kmod/args.c makes it: with an argument more, or no more. */
+static void load_anew(bool more)
+{
+	is(sys_unload("kvm_tdp_dma"), 0, "kvm_tdp_dma goes");
+	is(sys_unload("kvm_tdp_mem"), 0, "kvm_tdp_mem goes");
+	is(sys_unload("kvm_tdp"), 0, "kvm_tdp goes");
+	if (more)
+		sys_module("ktdp_args", "/sys/module/ktdp_args");
+	else
+		is(sys_unload("ktdp_args"), 0, "ktdp_args goes");
+	sys_module("kvm_tdp", "/dev/kvm_tdp");
+	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
+	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+}
+
+static void check_eager(const char *what, unsigned int want)
+{
+	struct kvm_tdp_info info;
+
+	begin();
+	is(kvm_tdp_get_info(bed.tdp, &info), 0, "%s: info", what);
+	is(info.eager, want, "%s: eager fill", what);
+	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "%s: all works", what);
+	end();
+}
+
+/* KVM's tracepoint is left alone if it has another prototype. */
+static void test_prototype(void)
+{
+	if (access("/proc/sys/kernel/unprivileged_bpf_disabled", F_OK)) {
+		skip("prototype", "BPF");
+		return;
+	}
+	load_anew(true);
+	check_eager("another prototype", KVM_TDP_EAGER_NONE);
+	load_anew(false);
+	check_eager("the prototype", KVM_TDP_EAGER_ON);
+}
+
 static bool has_debugfs(int vm_fd)
 {
 	char path[80];
@@ -565,6 +604,7 @@ static const struct tap_case cases[] = {
 	{ "ftrace", test_ftrace },
 	{ "debugfs", test_debugfs },
 	{ "unload", test_unload },
+	{ "prototype", test_prototype },
 };
 
 int main(int argc, char **argv)
