@@ -62,7 +62,7 @@ static void place_init(struct ward *ward, int nr)
 	if (!place->written)
 		bail("out of memory");
 	/* The other slots of such a file are of what is mapped, as any. */
-	place->gmem = !ward->nr && nr == ARENA_GMEM;
+	place->gmem = !ward->nr && nr == ARENA_GMEM && nr < (int)nr_arenas;
 	place->present = true;
 	if (place_set(ward, place))
 		bail("no slot of %s", place->arena->name);
