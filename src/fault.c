@@ -159,10 +159,12 @@ static enum ktdp_fill ktdp_fault_some(struct ktdp_fault *f)
 		.want = want,
 		.write = f->writable ? KTDP_HOST_WRITE : 0,
 	};
+	/* To log a page, and raise the access of its leaf, takes as long as to map two. */
+	const bool logs = f->writable && ktdp_slot_is_logged(f->slot);
 	u64 gfn = f->gfn + f->done;
 	unsigned long hva = ktdp_slot_hva(f->slot, gfn);
 	unsigned int nr = min3(f->around - (unsigned long)f->done,
-			       (unsigned long)KTDP_HOLD_ENTRIES,
+			       (unsigned long)KTDP_HOLD_ENTRIES / (logs ? 2 : 1),
 			       PTRS_PER_PTE - pte_index(hva));
 	enum ktdp_fill result;
 	struct ktdp_walk walk;

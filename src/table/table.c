@@ -341,38 +341,43 @@ enum ktdp_fill ktdp_table_map(struct ktdp_table *table, u64 gfn, int level,
 }
 
 /*
- * Take write access from entries below @gfn's at @level, as many as one hold allows.
- * When none has it any more the entry itself gets it, in the same hold: since the hold
- * before another grant may have finished, writable leaves been mapped, and the entry
- * been protected again.
+ * Take write access from entries below @gfn's at @level, from the one @from on, as many
+ * as one hold allows.  A hold that looked at all of them gives the entry itself its own:
+ * since the hold before another grant may have finished, writable leaves been mapped, and
+ * the entry been protected again.
  *
- * Return: whether there is more to do.
+ * Return: where to go on, or KTDP_ENTRIES.
  */
-static bool ktdp_table_grant_some(struct ktdp_table *table, u64 gfn, int level)
+static unsigned int ktdp_table_grant_some(struct ktdp_table *table, u64 gfn, int level,
+					  unsigned int from)
 {
 	const struct ktdp_fmt *fmt = &table->fmt;
-	u64 base = gfn & ~ktdp_level_mask(level), *entryp, *child, entry, old;
-	unsigned int i, changes = 0;
+	u64 base = gfn & ~ktdp_level_mask(level), *entryp, *child, *entries, entry, old;
+	const u64 write = fmt->write;
+	unsigned int changes = 0;
 	int l = level;
 
 	entryp = ktdp_table_find(table, gfn, &l);
 	entry = *entryp;
-	if (l != level || !ktdp_entry_is_table(entry, level) || (entry & fmt->write))
-		return false;
-	child = ktdp_hpa_to_entries(ktdp_entry_hpa(fmt, entry));
-	for (i = 0; i < KTDP_ENTRIES; i++) {
-		old = child[i];
-		if (!(old & fmt->write))
+	if (l != level || !ktdp_entry_is_table(entry, level) || (entry & write))
+		return KTDP_ENTRIES;
+	entries = ktdp_hpa_to_entries(ktdp_entry_hpa(fmt, entry));
+	for (child = entries + from; child < entries + KTDP_ENTRIES; child++) {
+		old = *child;
+		if (!(old & write))
 			continue;
-		if (++changes == KTDP_HOLD_ENTRIES)
-			return true;
-		if (!ktdp_table_set(table, &child[i],
-				    base + i * ktdp_level_pages(level - 1), level - 1,
-				    old, ktdp_entry_wrprot(fmt, old, level - 1)))
-			return false;
+		/* The look at the others takes most of the hold. */
+		if (++changes > KTDP_HOLD_ENTRIES / 2)
+			return child - entries;
+		if (!ktdp_table_set(table, child,
+				    base + (child - entries) * ktdp_level_pages(level - 1),
+				    level - 1, old, ktdp_entry_wrprot(fmt, old, level - 1)))
+			return KTDP_ENTRIES;
 	}
-	ktdp_table_set(table, entryp, gfn, level, entry, entry | fmt->write);
-	return false;
+	if (from)
+		return 0;
+	ktdp_table_set(table, entryp, gfn, level, entry, entry | write);
+	return KTDP_ENTRIES;
 }
 
 /*
@@ -381,13 +386,13 @@ static bool ktdp_table_grant_some(struct ktdp_table *table, u64 gfn, int level)
  */
 static void ktdp_table_grant_level(struct ktdp_table *table, u64 gfn, int level)
 {
-	bool more;
+	unsigned int from = 0;
 
 	do {
 		ktdp_table_lock(table, gfn, level);
-		more = ktdp_table_grant_some(table, gfn, level);
+		from = ktdp_table_grant_some(table, gfn, level, from);
 		ktdp_table_unlock(table, gfn, level);
-	} while (more);
+	} while (from < KTDP_ENTRIES);
 }
 
 /**

@@ -18,8 +18,9 @@
  * UPPER_LAST		the entry gets W when the last child has lost it
  * GRANT_RECHECKS	each hold looks at the entry again, and stops if it is gone or
  *			has W by now: who got W below that keeps it
- * GRANT_LOOKS_AT_ALL	each hold looks at all children again.  Another may have granted
- *			since the last one, so that one of the first has W again, and W
+ * GRANT_LOOKS_AT_ALL	a hold goes on where the last one stopped, but that in which the
+ *			entry gets W looks at all children.  Another may have granted since
+ *			the first one, so that one of the first children has W again, and W
  *			been taken from the entry once more: it looks as it did before
  */
 
@@ -97,8 +98,9 @@ inline grant(e)
 			fi;
 			i++
 #else
-		:: HAS_W(e, 0) -> entry[CHILD(e, 0)] = R
-		:: !HAS_W(e, 0) && HAS_W(e, 1) -> entry[CHILD(e, 1)] = R
+		:: !i && HAS_W(e, 0) -> entry[CHILD(e, 0)] = R; i = 1
+		:: (i || !HAS_W(e, 0)) && HAS_W(e, 1) -> entry[CHILD(e, 1)] = R; i = 0
+		:: i && !HAS_W(e, 1) -> i = 0
 #endif
 		:: else ->
 			assert(entry[e]);
