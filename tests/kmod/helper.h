@@ -161,6 +161,10 @@ void test_stops_exit(struct test_file *tf);
 int test_lock(struct test_file *tf, struct ktdp_test_lock *arg);
 void test_lock_exit(struct test_file *tf);
 
+/* span.c */
+int test_span(struct test_file *tf, struct ktdp_test_span *arg);
+void test_span_exit(struct test_file *tf);
+
 /* break.c */
 int test_break(struct ktdp_test_break *arg);
 

@@ -420,6 +420,29 @@ struct ktdp_test_lock {
 	char holder[KTDP_TEST_SYMBOL];
 };
 
+/* ktdp_test_span.action */
+#define KTDP_TEST_SPAN_BEGIN	0	/* see the calls; ends with the file */
+#define KTDP_TEST_SPAN_LOOK	1
+
+/**
+ * struct ktdp_test_span - SPAN: how long calls of a function of the kernel take
+ * @action: in: KTDP_TEST_SPAN_...
+ * @pad: 0
+ * @calls: out: LOOK: by the process that did BEGIN, since the last LOOK
+ * @ticks: out: LOOK: of all of them, without what seeing them costs
+ * @symbol: in: BEGIN: function, as NAME or MODULE:NAME
+ *
+ * BEGIN fails with EBUSY if another file sees calls, and with ENOENT if there is no such
+ * function.
+ */
+struct ktdp_test_span {
+	__u32 action;
+	__u32 pad;
+	__aligned_u64 calls;
+	__aligned_u64 ticks;
+	char symbol[KTDP_TEST_SYMBOL];
+};
+
 /* ktdp_test_break.what */
 #define KTDP_TEST_BREAK_PAGE	0	/* loads of it fault in the kernel */
 #define KTDP_TEST_MEND_PAGE	1
@@ -474,5 +497,6 @@ struct ktdp_test_iova {
 #define KTDP_TEST_LOCK		_IOWR('k', 17, struct ktdp_test_lock)
 #define KTDP_TEST_BREAK		_IOWR('k', 18, struct ktdp_test_break)
 #define KTDP_TEST_IOVA		_IOWR('k', 19, struct ktdp_test_iova)
+#define KTDP_TEST_SPAN		_IOWR('k', 20, struct ktdp_test_span)
 
 #endif /* _KTDP_TEST_H */

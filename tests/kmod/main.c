@@ -29,6 +29,7 @@ union test_arg {
 	struct ktdp_test_unlog unlog;
 	struct ktdp_test_watch watch;
 	struct ktdp_test_lock lock;
+	struct ktdp_test_span span;
 	struct ktdp_test_break broken;
 	struct ktdp_test_iova iova;
 };
@@ -134,6 +135,8 @@ static int test_execute(struct test_file *tf, unsigned int cmd,
 		return test_unlog(&arg->unlog);
 	case KTDP_TEST_LOCK:
 		return test_lock(tf, &arg->lock);
+	case KTDP_TEST_SPAN:
+		return test_span(tf, &arg->span);
 	case KTDP_TEST_BREAK:
 		return test_break(&arg->broken);
 	case KTDP_TEST_IOVA:
@@ -215,6 +218,7 @@ static int test_release(struct inode *inode, struct file *file)
 	mutex_lock(&tf->lock);
 	test_stops_exit(tf);
 	test_lock_exit(tf);
+	test_span_exit(tf);
 	test_watch_exit(tf);
 	for (handle = 0; handle < KTDP_TEST_HANDLES; handle++) {
 		if (tf->handles[handle])

@@ -323,6 +323,22 @@ void kmod_unstop(int kmod, int stop)
 	kmod_stop_do(kmod, stop, KTDP_TEST_STOP_DISARM);
 }
 
+void kmod_span(int kmod, const char *symbol)
+{
+	struct ktdp_test_span span = { .action = KTDP_TEST_SPAN_BEGIN };
+
+	snprintf(span.symbol, sizeof(span.symbol), "%s", symbol);
+	kmod_do(kmod, KTDP_TEST_SPAN, &span);
+}
+
+struct kmod_calls kmod_spanned(int kmod)
+{
+	struct ktdp_test_span span = { .action = KTDP_TEST_SPAN_LOOK };
+
+	kmod_do(kmod, KTDP_TEST_SPAN, &span);
+	return (struct kmod_calls){ .nr = span.calls, .ticks = span.ticks };
+}
+
 void kmod_break(int kmod, unsigned int what, const void *hva)
 {
 	struct ktdp_test_break arg = { .what = what, .hva = (uintptr_t)hva };

@@ -109,6 +109,17 @@ bool kmod_has_passed(int kmod, int stop, unsigned int nr, unsigned int ms);
 bool kmod_go(int kmod, int stop);
 void kmod_unstop(int kmod, int stop);
 
+/*
+ * See this process's calls of @symbol from now on, until @kmod is closed; those since the
+ * last look.
+ */
+struct kmod_calls {
+	uint64_t nr, ticks;
+};
+
+void kmod_span(int kmod, const char *symbol);
+struct kmod_calls kmod_spanned(int kmod);
+
 /* KTDP_TEST_BREAK_PAGE...; @hva of a page. */
 void kmod_break(int kmod, unsigned int what, const void *hva);
 
