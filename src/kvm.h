@@ -128,8 +128,7 @@ ktdp_slot_has_pages(const struct kvm_memory_slot *slot, u64 gfn, u64 pfn, u64 nr
 /* First preempt notifier of current; may belong to something other than a vCPU. */
 static __always_inline struct preempt_notifier *ktdp_kvm_preempt_notifier(void)
 {
-	/* The link is the first member, so NULL stays NULL. */
-	BUILD_BUG_ON(offsetof(struct preempt_notifier, link));
+	/* The link is the first member (compat/facts/vm.c), so NULL stays NULL. */
 	return hlist_entry(current->preempt_notifiers.first,
 			   struct preempt_notifier, link);
 }

@@ -18,5 +18,9 @@ member_is(struct kvm_vcpu, preempt_notifier, struct preempt_notifier);
 member_is(struct kvm_vcpu_arch, guest_state_protected, bool);
 member_is(struct kvm_vcpu_arch, maxphyaddr, int);
 member_is(struct kvm_vcpu_arch, cpuid_nent, int);
+/* The vCPU that a thread runs is known by these. */
+member_is(struct task_struct, preempt_notifiers, struct hlist_head);
+member_is(struct preempt_notifier, ops, struct preempt_ops *);
+static_assert(!offsetof(struct preempt_notifier, link));
 function_is(kvm_get_kvm_safe, bool (struct kvm *));
 function_is(kvm_put_kvm, void (struct kvm *));
