@@ -197,6 +197,8 @@ void host_open(void);
 void host_close(void);
 /* A gpa, in a slot of the file's VM or not. */
 uint64_t odd_gpa(const struct fuzz_file *file);
+/* One that is in a slot, mostly. */
+uint64_t host_gpa(const struct fuzz_file *file);
 /* What a fault there may answer. */
 void host_answers(const struct fuzz_vm *vm, unsigned int as_id, uint64_t gpa,
 		  bool write, struct answers *right);

@@ -129,6 +129,19 @@ uint64_t odd_gpa(const struct fuzz_file *file)
 	return slot->gpa + (roll(slot->pages + 2) - 1) * PAGE_4K;
 }
 
+uint64_t host_gpa(const struct fuzz_file *file)
+{
+	const struct fuzz_slot *slot;
+	unsigned int id = one_in(2) ? roll(FUZZ_SLOTS) : 0, i;
+
+	for (i = 0; i < FUZZ_SLOTS && file && file->vm && !one_in(8); i++) {
+		slot = &file->vm->slots[file->as_id][(id + i) % FUZZ_SLOTS];
+		if (slot->pages)
+			return slot->gpa + roll(slot->pages) * PAGE_4K;
+	}
+	return odd_gpa(file);
+}
+
 static int set_slot(int vm_fd, unsigned int as_id, unsigned int id,
 		    const struct fuzz_slot *slot)
 {
