@@ -30,7 +30,7 @@ int main(void)
 	vm_open(&vm);
 	first = create("the first TDP fd of the machine");
 	next = create("one while hooks are armed");
-	ok(next < first, "hooks are armed once");
+	within(next < first, "hooks are armed once");
 	within(next < first / 10, "no name is looked up for a VM's fd once one was seen");
 	vm_close(&vm);
 	return done();
