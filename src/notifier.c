@@ -147,9 +147,11 @@ static void ktdp_notifier_revoke(struct kvm_exported_tdp *tdp, u64 start, u64 en
 	struct ktdp_notifier_walk *walk = data;
 
 	atomic64_inc(&tdp->stat.invalidations);
+	if (walk->slots++ < KTDP_NOTIFIER_TELLS) {
+		ktdp_revoke(tdp, start, end, walk->taken.flags);
+		return;
+	}
 	ktdp_revoke_take(tdp, start, end, &walk->taken);
-	if (walk->slots++ < KTDP_NOTIFIER_TELLS)
-		ktdp_revoke_tell(tdp, &walk->taken);
 	if (walk->taken.flags & KTDP_REVOKE_MAY_SLEEP)
 		cond_resched();
 }
@@ -172,7 +174,8 @@ static int ktdp_notifier_start(struct mmu_notifier *mn,
 	/* Pairs with KVM's publishing of slots: counted first, looked up then. */
 	smp_mb();
 	ktdp_kvm_walk_hva_range(tdp, range->start, range->end, ktdp_notifier_revoke, &walk);
-	ktdp_revoke_tell(tdp, &walk.taken);
+	if (unlikely(walk.slots > KTDP_NOTIFIER_TELLS))
+		ktdp_revoke_tell(tdp, &walk.taken);
 	return 0;
 }
 

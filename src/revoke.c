@@ -44,7 +44,7 @@ void ktdp_revoke_take(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 /**
  * ktdp_revoke_tell() - return when every importer knows
  * @tdp: the exported TDP
- * @taken: what was taken; begins anew
+ * @taken: what was taken; not to be used again
  *
  * Importers are told of whole leaves: of those that were cleared here, and, if others
  * are about to tell of theirs, of the largest there may have been.  They are told once,
@@ -75,7 +75,6 @@ void ktdp_revoke_tell(struct kvm_exported_tdp *tdp, struct ktdp_taken *taken)
 		smp_mb__before_atomic();
 		atomic_dec(&tdp->table.notifying);
 	}
-	*taken = (struct ktdp_taken){ .flags = taken->flags };
 }
 
 /* Both: what is taken away, every importer knows when this returns. */
