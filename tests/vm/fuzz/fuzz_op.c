@@ -105,6 +105,14 @@ void answers_flags(const void *arg, const struct fuzz_call *call,
 		may(right, -EINVAL);
 }
 
+void answers_detach(const void *arg, const struct fuzz_call *call,
+		    struct answers *right)
+{
+	answers_flags(arg, call, right);
+	if (!call->file->vm)
+		may(right, -ENOTCONN);
+}
+
 bool writes_all_else(size_t offset)
 {
 	return offset >= 8;

@@ -63,6 +63,9 @@ void make_nothing(void *arg, struct fuzz_call *call);
 bool writes_all_else(size_t offset);
 void answers_flags(const void *arg, const struct fuzz_call *call,
 		   struct answers *right);
+/* Of what is attached. */
+void answers_detach(const void *arg, const struct fuzz_call *call,
+		    struct answers *right);
 void answers_fd(int fd, enum file_kind kind, struct answers *right);
 void answers_fault(const struct fuzz_call *call, uint64_t gpa, bool write,
 		   struct answers *right);

@@ -46,14 +46,6 @@ static void done_attach(const void *arg, const void *after, int ret,
 	call->file->as_id = tdp->file->as_id;
 }
 
-static void answers_detach(const void *arg, const struct fuzz_call *call,
-			   struct answers *right)
-{
-	answers_flags(arg, call, right);
-	if (!call->file->vm)
-		may(right, -ENOTCONN);
-}
-
 static void done_detach(const void *arg, const void *after, int ret,
 			struct fuzz_call *call)
 {

@@ -206,14 +206,6 @@ static void done_attach(const void *arg, const void *after, int ret,
 	box.told = ++box.time;
 }
 
-static void answers_detach(const void *arg, const struct fuzz_call *call,
-			   struct answers *right)
-{
-	answers_flags(arg, call, right);
-	if (!call->file->vm)
-		may(right, -ENOTCONN);
-}
-
 static void done_detach(const void *arg, const void *after, int ret,
 			struct fuzz_call *call)
 {
