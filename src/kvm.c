@@ -3,7 +3,7 @@
  * Every touch of KVM's internals that is not a hook: what a VM fd is, whether
  * and how KVM uses two-dimensional paging, memslots.  Only members of public
  * structs are read, and only kvm_get_kvm_safe() and kvm_put_kvm() are called.
- * What they have to be like is in compat/facts: vm.c, slots.c, kvm_root.c, modules.c.
+ * Their types are checked in compat/facts: vm.c, slots.c, kvm_root.c, modules.c.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

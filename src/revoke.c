@@ -58,13 +58,13 @@ void ktdp_revoke_tell(struct kvm_exported_tdp *tdp, struct ktdp_taken *taken)
 	struct ktdp_revoke *ours = &taken->ours;
 	u64 start = taken->start, end = taken->end;
 
+	if (!ours->end && !taken->others)
+		return;
 	if (ours->end) {
 		start = min(start, ours->start);
 		end = max(end, ours->end);
 	}
-	if (!ours->end && !taken->others)
-		; /* nothing is to be told */
-	else if (end >= tdp->table.fmt.gfn_end)
+	if (end >= tdp->table.fmt.gfn_end)
 		ktdp_importers_invalidate(tdp, 0, -1UL, may_sleep);
 	else
 		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,

@@ -11,7 +11,7 @@
 /* Importers may sleep. */
 #define KTDP_REVOKE_MAY_SLEEP	BIT(1)
 
-/* What was taken, and importers do not know of.  Begins as zeroes but for its flags. */
+/* Ranges that were revoked, and importers are yet to be told of.  Zero, but for the flags. */
 struct ktdp_taken {
 	unsigned int flags;
 	bool others;		/* are about to tell of something in the range */

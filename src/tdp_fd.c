@@ -187,7 +187,7 @@ static int ktdp_fd_importers(struct ktdp_ioctl_call *call)
 	return ret ?: ktdp_ioctl_reply(call);
 }
 
-/* What other VMs do is not for everybody. */
+/* eager_foreign counts the faults of other VMs, so it takes CAP_SYS_ADMIN. */
 static void ktdp_fd_read_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *stats)
 {
 	ktdp_export_stats(tdp, stats);

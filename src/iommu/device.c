@@ -133,7 +133,7 @@ static int add_reserved(struct kvm_tdp_iommu *iommu, struct iommu_group *group)
  *
  * Return: what was unmapped.
  */
-static size_t own_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
+static size_t unmap_own(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
 {
 	struct iommu_iotlb_gather gather;
 	size_t at, piece;
@@ -148,7 +148,7 @@ static size_t own_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
 	return at;
 }
 
-static int own_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, size_t size,
+static int map_own(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, size_t size,
 		   int prot)
 {
 	size_t at;
@@ -158,7 +158,7 @@ static int own_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, size_
 		ret = ktdp_iommu_map(iommu->domain, iova + at, hpa + at, SZ_4K,
 				     prot | IOMMU_CACHE, GFP_KERNEL_ACCOUNT);
 		if (ret) {
-			own_unmap(iommu, iova, at);
+			unmap_own(iommu, iova, at);
 			return ret;
 		}
 		cond_resched();
@@ -178,10 +178,10 @@ static int grow_table(struct kvm_tdp_iommu *iommu)
 	lockdep_assert_held(&iommu->sem);
 	if (!ktdp_iommu_has(iommu, iova, iova + SZ_4K - 1, true))
 		return 0;
-	ret = own_map(iommu, iova, page_to_phys(ZERO_PAGE(0)), SZ_4K, IOMMU_READ);
+	ret = map_own(iommu, iova, page_to_phys(ZERO_PAGE(0)), SZ_4K, IOMMU_READ);
 	if (ret)
 		return ret;
-	return own_unmap(iommu, iova, SZ_4K) == SZ_4K ? 0 : -EIO;
+	return unmap_own(iommu, iova, SZ_4K) == SZ_4K ? 0 : -EIO;
 }
 
 /* Set up the domain, which is attached for the first time. */
@@ -393,7 +393,7 @@ int kvm_tdp_iommu_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, si
 	/* Over the map, too: a group that is added may give the domain another root. */
 	down_read(&iommu->sem);
 	if (ktdp_iommu_has(iommu, iova, last, true))
-		ret = own_map(iommu, iova, hpa, size, prot);
+		ret = map_own(iommu, iova, hpa, size, prot);
 	up_read(&iommu->sem);
 	return ret;
 }
@@ -407,7 +407,7 @@ int kvm_tdp_iommu_unmap(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
 	/* The flush is not to meet a change of the groups: see kvm_tdp_iommu_remove_group(). */
 	down_read(&iommu->sem);
 	if (iova >= iommu->own_first)
-		unmapped = own_unmap(iommu, iova, size);
+		unmapped = unmap_own(iommu, iova, size);
 	up_read(&iommu->sem);
 	return WARN_ON_ONCE(unmapped != size) ? -EIO : 0;
 }

@@ -443,7 +443,7 @@ static void ktdp_verify_counters(struct ktdp_verify *v,
 	struct ktdp_verify_counters now;
 	int i;
 
-	/* What is unlinked, and not yet told of, counts, and was not seen. */
+	/* Leaves of a table that a revoke has unlinked are counted until it has ended. */
 	smp_rmb();
 	if (atomic_read(&v->tdp->table.notifying))
 		return;

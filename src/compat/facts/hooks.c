@@ -12,7 +12,7 @@ function_is(kvm_arch_commit_memory_region,
 function_is(kvm_arch_mmu_enable_log_dirty_pt_masked,
 	    void (struct kvm *, struct kvm_memory_slot *, gfn_t, unsigned long));
 
-/* What the second is told of. */
+/* The changes that kvm_arch_commit_memory_region() is called for. */
 static const enum kvm_mr_change changes[] __maybe_unused = {
 	KVM_MR_CREATE, KVM_MR_DELETE, KVM_MR_MOVE, KVM_MR_FLAGS_ONLY,
 };
