@@ -4,8 +4,9 @@
 # the line "Call Trace:" of what is no mistake. One for each OOM kill, between the
 # first line of its report and the last; and the next one after it is said that
 # a victim is busy and cannot be reaped, that a node has no page for a migration
-# to it (nothing of ours asks for a node), or that our slab cache could not be
-# created. Any other, and all else, stays; but for the "corruption" of memory that a
+# to it (nothing of ours asks for a node), that KVM found no page without waiting for
+# the split of a leaf (nothing of ours is of that mode), or that our slab cache could
+# not be created. Any other, and all else, stays; but for the "corruption" of memory that a
 # test has declared broken, the warning of a hook that a test has said to call wrongly,
 # and the one with which later kernels meet the topology of Bochs' CPUs, at their first
 # instant.
@@ -14,6 +15,7 @@
 /(Out of memory|Memory cgroup out of memory).*: Killed process / { oom = 0 }
 /\] oom_reaper: unable to reap pid:/ { other++ }
 /: page allocation failure: order:0, mode:.*__GFP_THISNODE/ { other++ }
+/: page allocation failure: order:0, mode:0x[0-9a-f]+\(GFP_NOWAIT\|__GFP_ZERO\|__GFP_ACCOUNT\)/ { other++ }
 /\] kmem_cache_create[a-z_]*\(ktdp_table\) failed with error -(12|22)$/ { other++ }
 /Call Trace:$/ && oom { oom--; $0 = "" }
 /Call Trace:$/ && other { other--; $0 = "" }
