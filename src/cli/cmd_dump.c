@@ -352,7 +352,7 @@ static bool read_ram(struct dump *dump, int tdp, int mem)
 
 	err = guest_init(&dump->guest, tdp, mem, own ? pid : 0, range->gpa, end);
 	if (err)
-		die("reading the memory slots: %s", strerror(-err));
+		die("reading the memory slots: %s", tdp_strerror(-err));
 	if (!dump->guest.ram.nr)
 		die("the guest has no RAM there");
 	return own;

@@ -128,7 +128,7 @@ int cmd_slots(int argc, char **argv)
 	if (opts.json) {
 		err = slots_print_json(tdp, true, stdout);
 		if (err)
-			die("reading the memory slots: %s", strerror(-err));
+			die("reading the memory slots: %s", tdp_strerror(-err));
 		return 0;
 	}
 	tdp_read_slots(tdp, 0, print_slot, &any);

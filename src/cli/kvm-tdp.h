@@ -118,6 +118,9 @@ int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access);
 void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
 		  struct ram *ram);
 
+/* What such an ioctl has answered, if it has no errors of its own. */
+const char *tdp_strerror(int err);
+
 /* Is it only this page of a slot that cannot be had? It is skipped then. */
 bool tdp_is_gap(int err);
 

@@ -8,12 +8,19 @@
 
 #define BUSY_TRIES	50
 
+const char *tdp_strerror(int err)
+{
+	if (err == ENOTTY || err == E2BIG)
+		return "the loaded module is older than this program and cannot: kvm-tdp doctor";
+	return strerror(err);
+}
+
 void tdp_get_info(int tdp, struct kvm_tdp_info *info)
 {
 	int err = kvm_tdp_get_info(tdp, info);
 
 	if (err)
-		die("reading the metadata: %s", strerror(-err));
+		die("reading the metadata: %s", tdp_strerror(-err));
 }
 
 void tdp_get_stats(int tdp, struct kvm_tdp_stats *stats)
@@ -21,7 +28,7 @@ void tdp_get_stats(int tdp, struct kvm_tdp_stats *stats)
 	int err = kvm_tdp_get_stats(tdp, stats);
 
 	if (err)
-		die("reading the counters: %s", strerror(-err));
+		die("reading the counters: %s", tdp_strerror(-err));
 }
 
 void tdp_read_slots(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
@@ -29,7 +36,7 @@ void tdp_read_slots(int tdp, uint64_t gpa, kvm_tdp_slot_fn *fn, void *data)
 	int err = kvm_tdp_read_slots(tdp, gpa, fn, data);
 
 	if (err < 0)
-		die("reading the memory slots: %s", strerror(-err));
+		die("reading the memory slots: %s", tdp_strerror(-err));
 }
 
 int tdp_get_importers(int tdp, struct kvm_tdp_importer *importers, unsigned int nr)
@@ -37,7 +44,7 @@ int tdp_get_importers(int tdp, struct kvm_tdp_importer *importers, unsigned int 
 	int got = kvm_tdp_get_importers(tdp, importers, nr);
 
 	if (got < 0)
-		die("reading the importers: %s", strerror(-got));
+		die("reading the importers: %s", tdp_strerror(-got));
 	return got;
 }
 
@@ -79,7 +86,7 @@ void tdp_read_runs(int tdp, const struct range_opts *range, kvm_tdp_run_fn *fn,
 	int err = kvm_tdp_read_runs(tdp, range->gpa, range->length, fn, data);
 
 	if (err)
-		die("reading the map: %s", strerror(-err));
+		die("reading the map: %s", tdp_strerror(-err));
 }
 
 void tdp_verify(int tdp, const struct range_opts *range,
@@ -91,7 +98,7 @@ void tdp_verify(int tdp, const struct range_opts *range,
 		die("verifying at 0x%llx: %s",
 		    (unsigned long long)verify->gpa, err == -EPERM ?
 		    "no permission (takes CAP_SYS_ADMIN), or the VM's process is exiting" :
-		    strerror(-err));
+		    tdp_strerror(-err));
 }
 
 /* The host may be busy with a page for a while: wait, if it makes sense to. */
