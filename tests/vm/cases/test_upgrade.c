@@ -86,11 +86,7 @@ static void load_new(void)
 
 static void read_said(void)
 {
-	int fd = must(open("/tmp/said", O_RDONLY | O_CLOEXEC));
-	ssize_t n = must(read(fd, said, sizeof(said) - 1));
-
-	said[n] = 0;
-	close(fd);
+	sys_read("/tmp/said", said, sizeof(said));
 }
 
 /* Exit status of "PROGRAM COMMAND --pid PID ARGUMENT...", and what it @said. */

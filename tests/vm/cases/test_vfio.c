@@ -10,6 +10,7 @@
 #include <linux/falloc.h>
 #include <linux/vfio.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "actor.h"
 #include "bed.h"
 #include "dirty.h"
 #include "edu.h"
@@ -663,6 +665,53 @@ static void test_closed(void)
 	end();
 }
 
+static int call(void)
+{
+	struct kvm_tdp_vfio_info got;
+
+	return vfio_info(&edu, &got);
+}
+
+static int unload(void)
+{
+	return sys_delete_module("kvm_tdp_vfio");
+}
+
+/* The kernel's stack of a thread has a function of the module. */
+static bool is_in_vfio(pid_t tid)
+{
+	char path[64], stack[4096];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stack", tid);
+	sys_read(path, stack, sizeof(stack));
+	return strstr(stack, "[kvm_tdp_vfio]");
+}
+
+/* VFIO has no reference on the module for a call that is on its way when the group leaves. */
+static void test_unload(void)
+{
+	const struct kmod_point at = { .symbol = "down_read_killable" };
+	struct actor caller, remover;
+
+	actor_start(&caller, 1);
+	actor_start(&remover, 0);
+	kmod_stop(kmod, 0, &at, caller.tid);
+	actor_begin(&caller, call);
+	ok(kmod_is_stopped(kmod, 0, ACTOR_PATIENCE), "a call is on its way");
+	vfio_close(&edu);
+	actor_begin(&remover, unload);
+	ok(actor_is_busy(&remover, 500) && is_in_vfio(remover.tid),
+	   "the module waits for it to be unloaded");
+	ok(kmod_go(kmod, 0), "the call goes on");
+	is(actor_end(&caller), -ENODEV, "there is no IOMMU any more");
+	is(actor_end(&remover), 0, "the module is unloaded");
+	kmod_unstop(kmod, 0);
+	actor_stop(&caller);
+	actor_stop(&remover);
+	sys_module("kvm_tdp_vfio", "/sys/module/kvm_tdp_vfio");
+	edu_open(&edu);
+}
+
 static const struct tap_case cases[] = {
 	{ "errors", test_errors },
 	{ "both_ways", test_both_ways },
@@ -679,6 +728,7 @@ static const struct tap_case cases[] = {
 	{ "own_memory", test_own_memory },
 	{ "vmm_dies", test_vmm_dies },
 	{ "closed", test_closed },
+	{ "unload", test_unload },
 };
 
 int main(int argc, char **argv)

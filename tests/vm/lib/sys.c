@@ -48,17 +48,21 @@ long sys_read_long(const char *path)
 	return ret < 0 ? ret : strtol(text, NULL, 10);
 }
 
+void sys_read(const char *path, char *text, size_t size)
+{
+	int fd = must(open(path, O_RDONLY | O_CLOEXEC));
+	ssize_t n = must(read(fd, text, size - 1));
+
+	text[n] = 0;
+	close(fd);
+}
+
 void sys_fdinfo(int fd, char *text, size_t size)
 {
 	char path[64];
-	ssize_t n;
-	int file;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
-	file = must(open(path, O_RDONLY | O_CLOEXEC));
-	n = must(read(file, text, size - 1));
-	text[n] = 0;
-	close(file);
+	sys_read(path, text, size);
 }
 
 unsigned long sys_fdinfo_number(int fd, const char *name)

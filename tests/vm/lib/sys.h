@@ -13,6 +13,9 @@
 int sys_write(const char *path, const char *text);
 long sys_read_long(const char *path);
 
+/* What there is to read at once; the test ends if there is no such file. */
+void sys_read(const char *path, char *text, size_t size);
+
 /* What /proc tells of a descriptor of this process; the test ends if nothing. */
 void sys_fdinfo(int fd, char *text, size_t size);
 /* Of these the number behind @name, which ends with a colon; the test ends if there is none. */
