@@ -8,8 +8,9 @@
 # the split of a leaf (nothing of ours is of that mode), or that our slab cache could
 # not be created. Any other, and all else, stays; but for the "corruption" of memory that a
 # test has declared broken, the warning of a hook that a test has said to call wrongly,
-# and the one with which later kernels meet the topology of Bochs' CPUs, at their first
-# instant.
+# the one with which later kernels meet the topology of Bochs' CPUs, at their first
+# instant, and those of 6.1.192, with lockdep, when a mapping of hugetlb is split: its
+# __vma_adjust() does that before it takes the lock.
 
 / invoked oom-killer: / { oom++ }
 /(Out of memory|Memory cgroup out of memory).*: Killed process / { oom = 0 }
@@ -22,6 +23,10 @@
 /\] ktdp_test: calls a hook of kvm_tdp for nothing$/ { hook++ }
 hook && /\] WARNING: .* (ktdp_hook|unknown)_called\+/ { hook--; other++; sub(/WARNING: /, "") }
 /^\[    0\.000000\] WARNING: .* parse_legacy\+/ { other++; sub(/WARNING: /, "") }
+/\] WARNING: .* at include\/linux\/fs\.h:[0-9]+ (hugetlb_split|hugetlb_unshare_pmds|__huge_pmd_unshare|huge_pmd_unshare_flush)\+/ {
+	other++
+	sub(/WARNING: /, "")
+}
 /\] Memory failure: 0x[0-9a-f]+: Sending SIGBUS to [^ ]+ due to hardware memory corruption$/ {
 	sub(/ due to .*/, "")
 }

@@ -255,10 +255,14 @@ static inline bool kvm_tdp_iommu_is_hit(const struct kvm_tdp_io *io)
  * @size: bytes, a multiple of 4096
  * @direction: what the device may do there
  *
+ * The tables of 4K leaves that the IOMMU's driver makes for it are there until the address
+ * space is closed.
+ *
  * Context: process context, may sleep.  Calls for ranges that overlap are the driver's
  * to serialize.
  * Return: 0; -EINVAL; -ERANGE not within the addresses for that, or reserved by the
- * IOMMU; -EEXIST or what the IOMMU's driver says if there is something; -ENOMEM.
+ * IOMMU; -EEXIST or what the IOMMU's driver says if there is something; -ENOMEM; -EINTR a
+ * fatal signal; -EIO some is mapped and cannot be unmapped, see kvm_tdp_iommu_unmap().
  */
 int kvm_tdp_iommu_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, size_t size,
 		      enum dma_data_direction direction);

@@ -136,34 +136,38 @@ static int add_reserved(struct kvm_tdp_iommu *iommu, struct iommu_group *group)
 static size_t unmap_own(struct kvm_tdp_iommu *iommu, u64 iova, size_t size)
 {
 	struct iommu_iotlb_gather gather;
-	size_t at, piece;
+	size_t at, piece, unmapped;
 
 	for (at = 0; at < size; at += piece) {
 		piece = min_t(size_t, size - at, SZ_1M - ((iova + at) & (SZ_1M - 1)));
 		iommu_iotlb_gather_init(&gather);
-		if (iommu_unmap_fast(iommu->domain, iova + at, piece, &gather) != piece)
-			break;
+		unmapped = iommu_unmap_fast(iommu->domain, iova + at, piece, &gather);
 		ktdp_domain_sync(iommu, iova + at, piece, &gather);
+		if (unmapped != piece)
+			break;
+		cond_resched();
 	}
 	return at;
 }
 
+/* All of it or nothing; -EIO: some of it could not be unmapped again. */
 static int map_own(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, size_t size,
 		   int prot)
 {
+	int ret = 0;
 	size_t at;
-	int ret;
 
 	for (at = 0; at < size; at += SZ_4K) {
-		ret = ktdp_iommu_map(iommu->domain, iova + at, hpa + at, SZ_4K,
+		ret = fatal_signal_pending(current) ? -EINTR :
+		      ktdp_iommu_map(iommu->domain, iova + at, hpa + at, SZ_4K,
 				     prot | IOMMU_CACHE, GFP_KERNEL_ACCOUNT);
-		if (ret) {
-			unmap_own(iommu, iova, at);
-			return ret;
-		}
+		if (ret)
+			break;
 		cond_resched();
 	}
-	return 0;
+	if (ret && WARN_ON_ONCE(unmap_own(iommu, iova, at) != at))
+		ret = -EIO;
+	return ret;
 }
 
 /*
@@ -385,13 +389,16 @@ int kvm_tdp_iommu_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, si
 {
 	int prot = direction_prot(direction);
 	u64 last = iova + size - 1;
-	int ret = -ERANGE;
+	int ret;
 
 	might_sleep();
 	if (!prot || !size || last < iova || (iova | hpa | size) & ~PAGE_MASK)
 		return -EINVAL;
 	/* Over the map, too: a group that is added may give the domain another root. */
-	down_read(&iommu->sem);
+	ret = down_read_killable(&iommu->sem);
+	if (ret)
+		return ret;
+	ret = -ERANGE;
 	if (ktdp_iommu_has(iommu, iova, last, true))
 		ret = map_own(iommu, iova, hpa, size, prot);
 	up_read(&iommu->sem);

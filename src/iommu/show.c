@@ -87,8 +87,10 @@ static ssize_t show_devices(struct kobject *kobj, struct kobj_attribute *attr, c
 	struct kvm_tdp_iommu *iommu = iommu_of(kobj);
 	struct names names = { .buf = buf };
 	struct ktdp_group *member;
+	int ret = down_read_killable(&iommu->sem);
 
-	down_read(&iommu->sem);
+	if (ret)
+		return ret;
 	list_for_each_entry(member, &iommu->groups, list)
 		iommu_group_for_each_dev(member->group, &names, add_name);
 	up_read(&iommu->sem);

@@ -443,8 +443,10 @@ static void ktdp_verify_counters(struct ktdp_verify *v,
 	struct ktdp_verify_counters now;
 	int i;
 
+	/* What was seen of a hold that had not ended is counted when it has. */
+	ktdp_table_lock_all(&v->tdp->table);
+	ktdp_table_unlock_all(&v->tdp->table);
 	/* Leaves of a table that a revoke has unlinked are counted until it has ended. */
-	smp_rmb();
 	if (atomic_read(&v->tdp->table.notifying))
 		return;
 	ktdp_pool_count_leaves(v->tdp, now.leaves, &now.cleared);

@@ -382,17 +382,18 @@ static unsigned int ktdp_table_grant_some(struct ktdp_table *table, u64 gfn, int
 
 /*
  * Give the table at @gfn's entry at @level its write access back, after it was taken
- * from each entry below: no leaf gains or loses access by it.
+ * from each entry below: no leaf gains or loses access by it.  Where others go on to link
+ * writable ones it may come to nothing, after twice the holds that it takes alone.
  */
 static void ktdp_table_grant_level(struct ktdp_table *table, u64 gfn, int level)
 {
-	unsigned int from = 0;
+	unsigned int from = 0, holds = 4 * KTDP_ENTRIES / KTDP_HOLD_ENTRIES;
 
 	do {
 		ktdp_table_lock(table, gfn, level);
 		from = ktdp_table_grant_some(table, gfn, level, from);
 		ktdp_table_unlock(table, gfn, level);
-	} while (from < KTDP_ENTRIES);
+	} while (from < KTDP_ENTRIES && --holds);
 }
 
 /**
@@ -402,7 +403,7 @@ static void ktdp_table_grant_level(struct ktdp_table *table, u64 gfn, int level)
  * @level: its level
  *
  * A write-protected range has that in the highest entries it covers.  Move it down,
- * until all tables above the leaf grant write.
+ * until all tables above the leaf grant write, or others keep it from being done.
  *
  * Context: any but interrupts, no lock held.
  */

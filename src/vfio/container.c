@@ -47,6 +47,7 @@ struct container *container_alloc(void)
 	mutex_init(&container->attach_mutex);
 	mutex_init(&container->own_mutex);
 	INIT_LIST_HEAD(&container->own);
+	xa_init(&container->own_tables);
 	spin_lock_init(&container->lock);
 	INIT_WORK(&container->hit_work, hit_work);
 	container->mm = current->mm;

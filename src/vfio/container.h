@@ -17,6 +17,7 @@
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
+#include <linux/xarray.h>
 
 struct eventfd_ctx;
 struct container;
@@ -54,9 +55,11 @@ struct container_io {
  * @attached: by @attach_mutex, or by @sem held for write
  * @hits: a byte for each of @ios, in a page of the process's, or NULL; changed by
  *	@attach_mutex while not attached, read under RCU
- * @own_mutex: for @own
+ * @own_mutex: for what follows
  * @own: struct own_memory
- * @own_bytes: by @own_mutex
+ * @own_bytes: of these
+ * @own_tables: 2M windows for which the IOMMU has a table of 4K leaves, an entry each
+ * @nr_own_tables: how many
  * @lock: for what follows; interrupts off
  * @eventfd: to be signalled by @hit_work, or NULL
  * @hit_work: queued by each transfer that is hit: to signal takes long where many wait
@@ -78,6 +81,8 @@ struct container {
 	struct mutex own_mutex;	/* as said above */
 	struct list_head own;
 	u64 own_bytes;
+	struct xarray own_tables;
+	unsigned long nr_own_tables;
 
 	spinlock_t lock;	/* as said above */
 	struct eventfd_ctx *eventfd;

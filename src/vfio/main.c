@@ -240,11 +240,15 @@ static int __init vfio_init(void)
 
 /*
  * VFIO calls an ioctl with no lock and no reference on the module: another thread may close the
- * last group meanwhile, on which that depends.  So what works on a container is waited for, and
- * then who has yet to begin, or to return.
+ * last group meanwhile, on which that depends, and forgets us, and what it registered, only
+ * after it has put its reference.  So who is about to forget is waited for, then who has found
+ * what is forgotten now; what works on a container; and who has yet to return from us.  None
+ * of them sleeps in between.
  */
 static void __exit vfio_exit(void)
 {
+	synchronize_rcu_tasks();
+	synchronize_rcu_tasks();
 	vfio_unregister(&vfio_ops);
 	wait_var_event(&nr_containers, !atomic_read(&nr_containers));
 	synchronize_rcu_tasks();

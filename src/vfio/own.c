@@ -7,6 +7,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "container.h"
@@ -31,11 +32,25 @@ struct own_memory {
 	struct page *pages[];
 };
 
+/* Pages that are pinned, and unpinned, at a time. */
+#define OWN_BATCH	512UL
+
+static void own_unpin(struct own_memory *own)
+{
+	unsigned long at, nr;
+
+	for (at = 0; at < own->nr_pinned; at += nr) {
+		nr = min(own->nr_pinned - at, OWN_BATCH);
+		unpin_user_pages_dirty_lock(own->pages + at, nr, own->write);
+		cond_resched();
+	}
+}
+
 static void own_free(struct container *container, struct own_memory *own)
 {
 	/* What the device may still reach stays pinned, for good. */
 	if (!own->mapped || !kvm_tdp_iommu_unmap(container->iommu, own->iova, own->mapped))
-		unpin_user_pages_dirty_lock(own->pages, own->nr_pinned, own->write);
+		own_unpin(own);
 	account_locked_vm(container->mm, own->length >> PAGE_SHIFT, false);
 	kvfree(own);
 }
@@ -48,7 +63,7 @@ static int own_pin(struct own_memory *own, u64 vaddr)
 
 	while (own->nr_pinned < nr) {
 		ret = pin_user_pages_fast(vaddr + (own->nr_pinned << PAGE_SHIFT),
-					  min(nr - own->nr_pinned, 512UL), gup,
+					  min(nr - own->nr_pinned, OWN_BATCH), gup,
 					  own->pages + own->nr_pinned);
 		if (ret <= 0)
 			return ret ?: -EFAULT;
@@ -73,9 +88,39 @@ static int own_map_pages(struct container *container, struct own_memory *own,
 			;
 		ret = kvm_tdp_iommu_map(container->iommu, own->iova + (at << PAGE_SHIFT), hpa,
 					run << PAGE_SHIFT, direction);
+		/* Some of it may be, still. */
+		if (!ret || ret == -EIO)
+			own->mapped += run << PAGE_SHIFT;
 		if (ret)
 			return ret;
-		own->mapped += run << PAGE_SHIFT;
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * The IOMMU's driver gives back no table of 4K leaves before the address space is closed.
+ * Each counts once, whatever was mapped through it: who maps and unmaps at ever new addresses
+ * would have ever more of them.
+ */
+static int own_charge_tables(struct container *container, u64 first, u64 last)
+{
+	unsigned long at;
+	int ret;
+
+	lockdep_assert_held(&container->own_mutex);
+	for (at = first / SZ_2M; at <= last / SZ_2M; at++) {
+		if (xa_load(&container->own_tables, at))
+			continue;
+		ret = account_locked_vm(container->mm, 1, true);
+		if (ret)
+			return ret;
+		ret = xa_insert(&container->own_tables, at, xa_mk_value(0), GFP_KERNEL_ACCOUNT);
+		if (ret) {
+			account_locked_vm(container->mm, 1, false);
+			return ret;
+		}
+		container->nr_own_tables++;
 		cond_resched();
 	}
 	return 0;
@@ -167,6 +212,8 @@ int own_map(struct container *container, const struct kvm_tdp_vfio_map *arg)
 	if (!ret && own_find(container, arg->iova, last))
 		ret = -EEXIST;
 	if (!ret)
+		ret = own_charge_tables(container, arg->iova, last);
+	if (!ret)
 		ret = own_map_pages(container, own, direction);
 	if (ret) {
 		own_free(container, own);
@@ -201,6 +248,7 @@ int own_unmap(struct container *container, u64 iova)
 	return ret;
 }
 
+/* The address space is to be closed. */
 void own_unmap_all(struct container *container)
 {
 	struct own_memory *own, *next;
@@ -208,5 +256,8 @@ void own_unmap_all(struct container *container)
 	mutex_lock(&container->own_mutex);
 	list_for_each_entry_safe(own, next, &container->own, list)
 		own_remove(container, own);
+	xa_destroy(&container->own_tables);
+	account_locked_vm(container->mm, container->nr_own_tables, false);
+	container->nr_own_tables = 0;
 	mutex_unlock(&container->own_mutex);
 }

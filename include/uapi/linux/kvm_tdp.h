@@ -298,7 +298,7 @@ struct kvm_tdp_stats {
  * @retries: out: times that something changed while a page was looked at, and
  *	it was looked at again
  * @undecided: out: pages that changed each time, or that are in memory which the
- *	VMM may write and not read; nothing was found wrong
+ *	VMM may write and not read, or in a mapping of a device's; nothing was found wrong
  * @stale: out: pages of which the host has another page mapped, or none
  * @excess: out: pages that may be written and must not be: read-only in the
  *	slot or the host, or not in the dirty log of a slot that logs

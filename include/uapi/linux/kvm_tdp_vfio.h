@@ -157,7 +157,8 @@ struct kvm_tdp_vfio_ios {
  * @length: bytes, a multiple of 4096
  *
  * The memory is pinned, and counts against RLIMIT_MEMLOCK, until it is unmapped, or the
- * container is closed.
+ * container is closed.  So does, until the container is closed, a page for each 2M of
+ * addresses in which anything was mapped: the IOMMU's table.
  *
  * Errors: EPERM not the process that made the container; EINVAL @flags, alignment, no
  * length, or a range wraps; ERANGE not in

@@ -11,11 +11,13 @@
 #include <linux/vfio.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -466,11 +468,12 @@ static void test_too_many(void)
 	end();
 }
 
-static bool signalled(int fd)
+/* By a worker, within @ms. */
+static bool signalled(int fd, int ms)
 {
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
 
-	return poll(&poll_fd, 1, 0) == 1;
+	return poll(&poll_fd, 1, ms) == 1;
 }
 
 static void test_eventfd(void)
@@ -484,11 +487,11 @@ static void test_eventfd(void)
 	is(vfio_attach(&edu, bed.tdp, 0, 999, NULL), -EBADF, "no fd at all");
 	must(vfio_attach(&edu, bed.tdp, 0, fd, NULL));
 	must(vfio_begin(&edu, GPA, 8, WRITE, &id));
-	ok(!signalled(fd), "in flight: no signal");
+	ok(!signalled(fd, 100), "in flight: no signal");
 	must(madvise(mem.hva + PAGE_4K, PAGE_4K, MADV_DONTNEED));
-	ok(!signalled(fd), "another page is taken: no signal");
+	ok(!signalled(fd, 100), "another page is taken: no signal");
 	must(madvise(mem.hva, PAGE_4K, MADV_DONTNEED));
-	ok(signalled(fd), "its page is taken: a signal");
+	ok(signalled(fd, ACTOR_PATIENCE), "its page is taken: a signal");
 	is(vfio_done(&edu, id), -EAGAIN, "it was hit");
 	end();
 	close(fd);
@@ -579,6 +582,47 @@ static void test_own_memory(void)
 	is(vfio_map(&edu, iova, own, PAGE_4K, READ), 0, "mapped again");
 	end();
 	munmap(own, 4 * PAGE_4K);
+}
+
+/* Pages that count against RLIMIT_MEMLOCK. */
+static unsigned long locked(void)
+{
+	char status[4096], *line;
+
+	sys_read("/proc/self/status", status, sizeof(status));
+	line = strstr(status, "VmLck:");
+	if (!line)
+		bail("status has no VmLck");
+	return strtoul(line + strlen("VmLck:"), NULL, 10) * 1024 / PAGE_4K;
+}
+
+/* Tables of the IOMMU's stay, and count, where memory was mapped. */
+static void test_own_tables(void)
+{
+	uint64_t iova = info().own_first + 64 * PAGE_2M;
+	struct rlimit old, limit;
+	unsigned int i;
+	void *own = mmap(NULL, PAGE_4K, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int ret = 0;
+
+	must(getrlimit(RLIMIT_MEMLOCK, &old));
+	limit = old;
+	limit.rlim_cur = (locked() + 4) * PAGE_4K;
+	must(setrlimit(RLIMIT_MEMLOCK, &limit));
+	must(sys_cap(CAP_IPC_LOCK, false));
+	for (i = 0; !ret && i < 3 * 3; i++) {
+		ret = vfio_map(&edu, iova + i / 3 * PAGE_2M, own, PAGE_4K, READ);
+		if (!ret)
+			ret = vfio_unmap(&edu, iova + i / 3 * PAGE_2M);
+	}
+	is(ret, 0, "a page, three times at each of three tables, with room for four");
+	is(vfio_map(&edu, iova + 3 * PAGE_2M, own, PAGE_4K, READ), -ENOMEM, "not at a fourth");
+	must(sys_cap(CAP_IPC_LOCK, true));
+	must(setrlimit(RLIMIT_MEMLOCK, &old));
+	vfio_close(&edu);
+	is(locked(), 0, "closed: nothing counts");
+	edu_open(&edu);
+	munmap(own, PAGE_4K);
 }
 
 static void test_errors(void)
@@ -726,6 +770,7 @@ static const struct tap_case cases[] = {
 	{ "eventfd", test_eventfd },
 	{ "hits", test_hits },
 	{ "own_memory", test_own_memory },
+	{ "own_tables", test_own_tables },
 	{ "vmm_dies", test_vmm_dies },
 	{ "closed", test_closed },
 	{ "unload", test_unload },
