@@ -114,7 +114,7 @@ static void domain_unmap(struct kvm_tdp_iommu *iommu, u64 gpa, size_t size,
  * AMD's driver does not wait if no command was queued since the last one that waits, of
  * whichever domain: but that one may still be waiting.  To queue a second time takes the
  * lock that it holds until it is done.  (From 6.6.128, 6.12.75, 6.18.16, 6.19.6 on it does
- * not hold it: there this makes it improbable.)
+ * not hold it: there this makes it improbable.  6.1.192 waits for that one instead.)
  */
 void ktdp_domain_sync(struct kvm_tdp_iommu *iommu, u64 iova, size_t size,
 		      struct iommu_iotlb_gather *gather)
