@@ -7,10 +7,10 @@
 # to it (nothing of ours asks for a node), that KVM found no page without waiting for
 # the split of a leaf (nothing of ours is of that mode), or that our slab cache could
 # not be created. Any other, and all else, stays; but for the "corruption" of memory that a
-# test has declared broken, the warning of a hook that a test has said to call wrongly,
-# the one with which later kernels meet the topology of Bochs' CPUs, at their first
-# instant, and those of 6.1.192, with lockdep, when a mapping of hugetlb is split: its
-# __vma_adjust() does that before it takes the lock.
+# test has declared broken, and that is touched then, the warning of a hook that a test
+# has said to call wrongly, the one with which later kernels meet the topology of Bochs'
+# CPUs, at their first instant, and those of 6.1.192, with lockdep, when a mapping of
+# hugetlb is split: its __vma_adjust() does that before it takes the lock.
 
 / invoked oom-killer: / { oom++ }
 /(Out of memory|Memory cgroup out of memory).*: Killed process / { oom = 0 }
@@ -27,7 +27,8 @@ hook && /\] WARNING: .* (ktdp_hook|unknown)_called\+/ { hook--; other++; sub(/WA
 	other++
 	sub(/WARNING: /, "")
 }
-/\] Memory failure: 0x[0-9a-f]+: Sending SIGBUS to [^ ]+ due to hardware memory corruption$/ {
+/\] Memory failure: 0x[0-9a-f]+: Sending SIGBUS to [^ ]+ due to hardware memory corruption$/ ||
+/\] MCE: Killing [^ ]+ due to hardware memory corruption fault at [0-9a-f]+$/ {
 	sub(/ due to .*/, "")
 }
 { print }

@@ -391,12 +391,16 @@ static struct set harvest_due(void)
 	return logged;
 }
 
+/* At most, until the guest has been seen to write everywhere. */
+#define RACE_ROUNDS	1000
+
 /*
  * The log goes on and off under a guest and an engine that write.
  * Return: pages that were logged once at least.
  */
 static struct set race(void)
 {
+	const uint64_t all = set_of(0, GUEST_PAGES).words[0];
 	struct set seen = { 0 };
 	unsigned int rounds = 0;
 	uint64_t until;
@@ -404,7 +408,8 @@ static struct set race(void)
 
 	vm_spin(&bed.vm, base, GUEST_PAGES * PAGE_4K, GEN(9));
 	writer_start(mode);
-	for (until = sys_now() + 2500; sys_now() < until || rounds < 8; rounds++) {
+	for (until = sys_now() + 2500; sys_now() < until || rounds < 8 ||
+	     (seen.words[0] != all && rounds < RACE_ROUNDS); rounds++) {
 		usleep(rand() % 2000);
 		ret |= log_switch(SLOT, true);
 		__atomic_fetch_add(&writer.phase, 2, __ATOMIC_SEQ_CST);
