@@ -391,7 +391,7 @@ static struct set harvest_due(void)
 	return logged;
 }
 
-/* At most, until the guest has been seen to write everywhere. */
+/* Bound for the wait until each page of the guest was logged. */
 #define RACE_ROUNDS	1000
 
 /*

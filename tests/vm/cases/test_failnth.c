@@ -12,8 +12,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "bed.h"
@@ -295,7 +293,7 @@ static int module_fd;
 
 static int make_load(void)
 {
-	return sys(syscall(SYS_finit_module, module_fd, "", 0));
+	return sys_module_load(module_fd);
 }
 
 static int make_unload(void)
@@ -331,16 +329,6 @@ static const struct call call_unload = {
 	.name = "module exit", .make = make_unload, .prepare = prepare_unload,
 };
 
-static void module_open(void)
-{
-	struct utsname name;
-	char path[256];
-
-	must(uname(&name));
-	snprintf(path, sizeof(path), "/lib/modules/%s/kvm_tdp.ko", name.release);
-	module_fd = must(open(path, O_RDONLY | O_CLOEXEC));
-}
-
 static bool module_left(void)
 {
 	return !access("/dev/kvm_tdp", F_OK) || !access("/sys/module/kvm_tdp", F_OK) ||
@@ -353,7 +341,7 @@ static void test_module(void)
 	must(sys_delete_module("kvm_tdp_dma"));
 	must(sys_delete_module("kvm_tdp_mem"));
 	must(sys_delete_module("kvm_tdp"));
-	module_open();
+	module_fd = sys_module_open();
 	sys_module("ktdp_nth", "/sys/module/ktdp_nth/parameters/nth");
 	test_call(&call_load);
 	ok(!module_left(), "module init: nothing is left");
@@ -361,9 +349,7 @@ static void test_module(void)
 	ok(!module_left(), "module exit: nothing is left");
 	close(module_fd);
 	must(sys_delete_module("ktdp_nth"));
-	sys_module("kvm_tdp", "/dev/kvm_tdp");
-	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
-	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+	sys_modules();
 	sys_module("ktdp_test", "/dev/ktdp_test");
 }
 

@@ -116,9 +116,7 @@ static void test_unknown(void)
 	is(sys_unload("kvm_tdp_dma"), 0, "unload kvm_tdp_dma");
 	is(sys_unload("kvm_tdp_mem"), 0, "unload kvm_tdp_mem");
 	is(sys_unload("kvm_tdp"), 0, "unload kvm_tdp");
-	sys_module("kvm_tdp", "/dev/kvm_tdp");
-	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
-	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+	sys_modules();
 	sys_module("ktdp_test", "/dev/ktdp_test");
 	kmod = kmod_open();
 	bed_open(&bed);

@@ -498,9 +498,7 @@ static void test_unload(void)
 	vm_unmap(&bed.vm, 1);
 	vm_map(&bed.vm, 1, GPA, &mem);
 	is(guest_check(&bed.vm, GPA, SIZE, GEN(3)), 0, "as do its memslots");
-	sys_module("kvm_tdp", "/dev/kvm_tdp");
-	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
-	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+	sys_modules();
 	end();
 	begin();
 	ok(bed_works(&bed, GPA, mem.hva, SIZE, 2), "loaded again, all works");
@@ -517,9 +515,7 @@ static void load_anew(bool more)
 		sys_module("ktdp_args", "/sys/module/ktdp_args");
 	else
 		is(sys_unload("ktdp_args"), 0, "ktdp_args goes");
-	sys_module("kvm_tdp", "/dev/kvm_tdp");
-	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
-	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+	sys_modules();
 }
 
 static void check_eager(const char *what, unsigned int want)

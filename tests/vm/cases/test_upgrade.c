@@ -3,14 +3,10 @@
  * This release and the one before (scripts/vm-image old): each tool with the modules of the
  * other, and how one takes the other's place while it is used.
  */
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,42 +42,19 @@ static void end(void)
 	mem_free(&mem);
 }
 
-static int load(const char *file)
-{
-	int fd = must(open(file, O_RDONLY | O_CLOEXEC));
-	int ret = sys(syscall(SYS_finit_module, fd, "", 0));
-
-	close(fd);
-	return ret;
-}
-
-/* The new one. */
-static const char *installed(void)
-{
-	static char path[128];
-	struct utsname name;
-
-	must(uname(&name));
-	snprintf(path, sizeof(path), "/lib/modules/%s/kvm_tdp.ko", name.release);
-	return path;
-}
-
 static void load_old(void)
 {
 	must(sys_unload("kvm_tdp_dma"));
 	must(sys_unload("kvm_tdp_mem"));
 	must(sys_unload("kvm_tdp"));
-	must(load("/old/kvm_tdp.ko"));
-	must(load("/old/kvm_tdp_dma.ko"));
+	sys_run("insmod /old/kvm_tdp.ko && insmod /old/kvm_tdp_dma.ko");
 }
 
 static void load_new(void)
 {
 	sys_unload("kvm_tdp_dma");
 	is(sys_unload("kvm_tdp"), 0, "the module of the release before goes");
-	sys_module("kvm_tdp", "/dev/kvm_tdp");
-	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
-	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+	sys_modules();
 }
 
 static void read_said(void)
@@ -169,16 +142,17 @@ static void test_new_module(void)
 /* It is not replaced while anybody has a TDP fd of it, which goes on working. */
 static void test_in_use(void)
 {
-	int tdp;
+	int tdp, new = sys_module_open();
 
 	load_old();
 	tdp = must(kvm_tdp_create(vm.fd, 0));
 	is(ktdp_prefault(tdp, GPA, SIZE, ACC_W), 0, "prefault, with the module of before");
 	is(sys_delete_module("kvm_tdp"), -EWOULDBLOCK, "which stays");
-	is(load(installed()), -EEXIST, "the new one is not loaded beside it");
+	is(sys_module_load(new), -EEXIST, "the new one is not loaded beside it");
 	is(madvise(mem.hva, SIZE, MADV_DONTNEED), 0, "MADV_DONTNEED");
 	is(ktdp_prefault(tdp, GPA, SIZE, ACC_W), 0, "it goes on");
 	close(tdp);
+	close(new);
 	load_new();
 	tdp = must(kvm_tdp_create(vm.fd, 0));
 	is(ktdp_prefault(tdp, GPA, SIZE, ACC_W), 0, "prefault, with the new one");

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,28 @@ void sys_module(const char *name, const char *path)
 	sys_run(command);
 	if (access(path, F_OK))
 		bail("no %s after modprobe %s", path, name);
+}
+
+void sys_modules(void)
+{
+	sys_module("kvm_tdp", "/dev/kvm_tdp");
+	sys_module("kvm_tdp_mem", "/dev/kvm_tdp_mem");
+	sys_module("kvm_tdp_dma", "/dev/kvm_tdp_dma");
+}
+
+int sys_module_open(void)
+{
+	struct utsname name;
+	char path[256];
+
+	must(uname(&name));
+	snprintf(path, sizeof(path), "/lib/modules/%s/kvm_tdp.ko", name.release);
+	return must(open(path, O_RDONLY | O_CLOEXEC));
+}
+
+int sys_module_load(int fd)
+{
+	return sys(syscall(SYS_finit_module, fd, "", 0));
 }
 
 /* A new zram disk; @dev gets its path. */

@@ -48,6 +48,12 @@ int sys_hugepages(size_t page, size_t nr);
 
 /* Load a module if its sign @path is not there; the test ends if that fails. */
 void sys_module(const char *name, const char *path);
+/* The same for kvm_tdp, kvm_tdp_mem and kvm_tdp_dma. */
+void sys_modules(void);
+
+/* The file of kvm_tdp that is installed; load the module in such a file: 0 or -errno. */
+int sys_module_open(void);
+int sys_module_load(int fd);
 
 /* Swap on zram, once per boot; the test ends if that fails. */
 void sys_swap(void);
