@@ -118,7 +118,7 @@ int tdp_prefault(int tdp, uint64_t *gpa, uint64_t *length, unsigned int access);
 void tdp_read_ram(int tdp, const struct range_opts *range, uint32_t without,
 		  struct ram *ram);
 
-/* What such an ioctl has answered, if it has no errors of its own. */
+/* Text of an errno that an ioctl of a TDP fd returned; says if the loaded module is too old. */
 const char *tdp_strerror(int err);
 
 /* Is it only this page of a slot that cannot be had? It is skipped then. */

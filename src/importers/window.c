@@ -15,9 +15,9 @@
  *		then removes those that are void still: one that was copied anew since is
  *		not.
  *	ZAPPED	whoever has marked notes as void zaps, and cannot fail to.
- *	LAST	of zaps that overlap, the one that ends last removes; but of revokes, which
- *		look at less than they announce, only what it marked between: what another
- *		has left to it elsewhere stays void for the invalidate that follows.
+ *	LAST	of zaps that overlap, the one that ends last removes, but no more than the
+ *		range it zapped.  A revoke may zap less than it announces; a void note
+ *		outside is held by the invalidate that follows, and removed by the worker.
  *	HOLD	invalidate cannot zap.  It takes a reference on the page of each note that
  *		is left, and has a worker zap and then put.  Until then the memory is not
  *		reused, and the gfn is not copied, or the worker might never be done.

@@ -398,9 +398,8 @@ int kvm_tdp_iommu_map(struct kvm_tdp_iommu *iommu, u64 iova, phys_addr_t hpa, si
 	ret = down_read_killable(&iommu->sem);
 	if (ret)
 		return ret;
-	ret = -ERANGE;
-	if (ktdp_iommu_has(iommu, iova, last, true))
-		ret = map_own(iommu, iova, hpa, size, prot);
+	ret = ktdp_iommu_has(iommu, iova, last, true) ?
+	      map_own(iommu, iova, hpa, size, prot) : -ERANGE;
 	up_read(&iommu->sem);
 	return ret;
 }

@@ -443,7 +443,7 @@ static void ktdp_verify_counters(struct ktdp_verify *v,
 	struct ktdp_verify_counters now;
 	int i;
 
-	/* What was seen of a hold that had not ended is counted when it has. */
+	/* Wait for holds in progress: entries change before the counters do. */
 	ktdp_table_lock_all(&v->tdp->table);
 	ktdp_table_unlock_all(&v->tdp->table);
 	/* Leaves of a table that a revoke has unlinked are counted until it has ended. */

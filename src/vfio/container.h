@@ -59,7 +59,6 @@ struct container_io {
  * @own: struct own_memory
  * @own_bytes: of these
  * @own_tables: 2M windows for which the IOMMU has a table of 4K leaves, an entry each
- * @nr_own_tables: how many
  * @lock: for what follows; interrupts off
  * @eventfd: to be signalled by @hit_work, or NULL
  * @hit_work: queued by each transfer that is hit: to signal takes long where many wait
@@ -82,7 +81,6 @@ struct container {
 	struct list_head own;
 	u64 own_bytes;
 	struct xarray own_tables;
-	unsigned long nr_own_tables;
 
 	spinlock_t lock;	/* as said above */
 	struct eventfd_ctx *eventfd;

@@ -239,11 +239,11 @@ static int __init vfio_init(void)
 }
 
 /*
- * VFIO calls an ioctl with no lock and no reference on the module: another thread may close the
- * last group meanwhile, on which that depends, and forgets us, and what it registered, only
- * after it has put its reference.  So who is about to forget is waited for, then who has found
- * what is forgotten now; what works on a container; and who has yet to return from us.  None
- * of them sleeps in between.
+ * VFIO calls an ioctl with no lock and no reference on the module, and the close of the last
+ * group puts that reference before it clears container->iommu_driver.  So wait, before what
+ * that points to is freed, for closers that have yet to clear it, then for callers that have
+ * read it: neither sleeps in between.  After that wait for calls that work on a container,
+ * and for the last of them to have left this module's text.
  */
 static void __exit vfio_exit(void)
 {

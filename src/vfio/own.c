@@ -88,7 +88,7 @@ static int own_map_pages(struct container *container, struct own_memory *own,
 			;
 		ret = kvm_tdp_iommu_map(container->iommu, own->iova + (at << PAGE_SHIFT), hpa,
 					run << PAGE_SHIFT, direction);
-		/* Some of it may be, still. */
+		/* On -EIO some of the run may still be mapped. */
 		if (!ret || ret == -EIO)
 			own->mapped += run << PAGE_SHIFT;
 		if (ret)
@@ -110,18 +110,17 @@ static int own_charge_tables(struct container *container, u64 first, u64 last)
 
 	lockdep_assert_held(&container->own_mutex);
 	for (at = first / SZ_2M; at <= last / SZ_2M; at++) {
-		if (xa_load(&container->own_tables, at))
+		cond_resched();
+		ret = xa_insert(&container->own_tables, at, xa_mk_value(0), GFP_KERNEL_ACCOUNT);
+		if (ret == -EBUSY)
 			continue;
-		ret = account_locked_vm(container->mm, 1, true);
 		if (ret)
 			return ret;
-		ret = xa_insert(&container->own_tables, at, xa_mk_value(0), GFP_KERNEL_ACCOUNT);
+		ret = account_locked_vm(container->mm, 1, true);
 		if (ret) {
-			account_locked_vm(container->mm, 1, false);
+			xa_erase(&container->own_tables, at);
 			return ret;
 		}
-		container->nr_own_tables++;
-		cond_resched();
 	}
 	return 0;
 }
@@ -252,12 +251,15 @@ int own_unmap(struct container *container, u64 iova)
 void own_unmap_all(struct container *container)
 {
 	struct own_memory *own, *next;
+	unsigned long at, nr_tables = 0;
+	void *table;
 
 	mutex_lock(&container->own_mutex);
 	list_for_each_entry_safe(own, next, &container->own, list)
 		own_remove(container, own);
+	xa_for_each(&container->own_tables, at, table)
+		nr_tables++;
 	xa_destroy(&container->own_tables);
-	account_locked_vm(container->mm, container->nr_own_tables, false);
-	container->nr_own_tables = 0;
+	account_locked_vm(container->mm, nr_tables, false);
 	mutex_unlock(&container->own_mutex);
 }
