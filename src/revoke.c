@@ -31,12 +31,11 @@ void ktdp_revoke_take(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 	if (start >= end)
 		return;
 	taken->ours.write_only = taken->flags & KTDP_REVOKE_WRITE;
-	if (ktdp_table_revoke(&tdp->table, start, end, &taken->ours)) {
-		taken->others = true;
-		mask = ktdp_level_mask(READ_ONCE(tdp->table.leaf_level));
-		start &= ~mask;
-		end = (end + mask) & ~mask;
-	}
+	if (!ktdp_table_revoke(&tdp->table, start, end, &taken->ours))
+		return;
+	mask = ktdp_level_mask(READ_ONCE(tdp->table.leaf_level));
+	start &= ~mask;
+	end = (end + mask) & ~mask;
 	taken->start = taken->end ? min(taken->start, start) : start;
 	taken->end = max(taken->end, end);
 }
@@ -46,9 +45,9 @@ void ktdp_revoke_take(struct kvm_exported_tdp *tdp, u64 start, u64 end,
  * @tdp: the exported TDP
  * @taken: what was taken; not to be used again
  *
- * Importers are told of whole leaves: of those that were cleared here, and, if others
+ * Importers are told of whole leaves: of those that were cleared here, and, where others
  * are about to tell of theirs, of the largest there may have been.  They are told once,
- * of all that lies between, too.
+ * of all that lies between, too; of nothing else that was asked for.
  *
  * Context: as the flags say; no interrupt, no lock of ours held.
  */
@@ -56,14 +55,14 @@ void ktdp_revoke_tell(struct kvm_exported_tdp *tdp, struct ktdp_taken *taken)
 {
 	bool may_sleep = taken->flags & KTDP_REVOKE_MAY_SLEEP;
 	struct ktdp_revoke *ours = &taken->ours;
-	u64 start = taken->start, end = taken->end;
+	u64 start = ours->start, end = ours->end;
 
-	if (!ours->end && !taken->others)
-		return;
-	if (ours->end) {
-		start = min(start, ours->start);
-		end = max(end, ours->end);
+	if (taken->end) {
+		start = end ? min(start, taken->start) : taken->start;
+		end = max(end, taken->end);
 	}
+	if (!end)
+		return;
 	if (end >= tdp->table.fmt.gfn_end)
 		ktdp_importers_invalidate(tdp, 0, -1UL, may_sleep);
 	else

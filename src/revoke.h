@@ -14,8 +14,7 @@
 /* Ranges that were revoked, and importers are yet to be told of.  Zero, but for the flags. */
 struct ktdp_taken {
 	unsigned int flags;
-	bool others;		/* are about to tell of something in the range */
-	u64 start;		/* gfns, of what was asked for */
+	u64 start;		/* gfns, of which others are about to tell */
 	u64 end;
 	struct ktdp_revoke ours;
 };

@@ -414,7 +414,7 @@ static void test_invalidate(void)
 	must(munmap(mem.hva + 4 * PAGE_4K, 2 * PAGE_4K));
 	check_told("munmap", GPA + 4 * PAGE_4K, 2 * PAGE_4K);
 	vm_unmap(&vm, 1);
-	check_told("slot delete", GPA, SIZE);
+	check_told("slot delete", GPA + 6 * PAGE_4K, SIZE - 6 * PAGE_4K);
 	is(ktdp_stats(tdp).leaves[0], 0, "nothing is mapped then");
 	teardown();
 }
@@ -693,7 +693,7 @@ static bool is_among(const struct ktdp_test_record *records, size_t nr, uint64_t
 static void test_aliases(void)
 {
 	static struct ktdp_test_record records[KTDP_TEST_RECORDS];
-	int i, mapped = 0, absent = 0, told = 0;
+	int i, mapped = 0, absent = 0, told = 0, alone = 0;
 	uint64_t sent;
 	size_t nr;
 
@@ -717,6 +717,14 @@ static void test_aliases(void)
 	is(told, ALIASES, "that is told of");
 	is(nr, 4, "in so many calls, as the first slot has lost nothing");
 	is(ktdp_stats(tdp).invalidations_sent, sent + 2 * nr, "of each importer");
+	for (i = 0; i < ALIASES; i++) {
+		must(kmod_fault(kmod, handle, alias(i) / PAGE_4K, KTDP_TEST_WRITE));
+		kmod_forget(kmod, 1);
+		drop_page(0);
+		alone += kmod_log(kmod, 1, records) == 1 && records[0].start == alias(i) &&
+			 records[0].size == PAGE_4K;
+	}
+	is(alone, ALIASES, "where one slot has it, of that one alone");
 	teardown();
 }
 
