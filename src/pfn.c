@@ -6,6 +6,7 @@
 #include <linux/memremap.h>
 #include <linux/pagemap.h>
 
+#include "compat/host.h"
 #include "pfn.h"
 
 /*
@@ -28,7 +29,7 @@ noinline bool ktdp_pfn_prepare_file(struct folio *folio, bool writable)
 	/* Memory of a PCI device: it takes a driver to know who can reach it. */
 	if (is_pci_p2pdma_page(&folio->page))
 		return false;
-	if (writable && mapping && !mapping_can_writeback(mapping) &&
+	if (writable && !folio_test_dirty(folio) && mapping && !mapping_can_writeback(mapping) &&
 	    !folio_test_reserved(folio) && !folio_is_zone_device(folio))
 		folio_set_dirty(folio);
 	return true;
@@ -43,5 +44,5 @@ noinline bool ktdp_folio_is_ram(struct folio *folio, u64 pfn)
 {
 	return is_zero_pfn(pfn) ||
 	       (!folio_test_slab(folio) && !folio_test_reserved(folio) &&
-		folio_mapped(folio) && folio_mapping(folio));
+		ktdp_folio_is_mapped(folio, pfn) && folio_mapping(folio));
 }

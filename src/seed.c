@@ -41,6 +41,9 @@
 #include "pool.h"
 #include "seed.h"
 
+/* Copied in one hold: what a page of a file is asked costs as much as all else. */
+#define KTDP_SEED_ENTRIES	(KTDP_HOLD_ENTRIES / 2)
+
 /* For one look at KVM's root: steps, and pages in reserve, one for a window. */
 #define KTDP_SEED_STEPS	512
 #define KTDP_SEED_POOL	64
@@ -61,7 +64,7 @@ static bool ktdp_seed_pages(struct kvm_exported_tdp *tdp,
 		.any_memory = true,
 	};
 	unsigned long hva = ktdp_slot_hva(slot, gfn);
-	u64 sptes[KTDP_HOLD_ENTRIES];
+	u64 sptes[KTDP_SEED_ENTRIES];
 	unsigned int i;
 
 	if (ktdp_notifier_is_busy(tdp, hva, hva + *nr * PAGE_SIZE))
@@ -115,7 +118,7 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 		if (!(READ_ONCE(*sptep) & KTDP_SPTE_PRESENT) ||
 		    ktdp_kvm_slot(tdp, gfn, &slot))
 			continue;
-		nr = min3(left, (unsigned int)KTDP_HOLD_ENTRIES,
+		nr = min3(left, (unsigned int)KTDP_SEED_ENTRIES,
 			  (unsigned int)(slot->base_gfn + slot->npages - gfn));
 		done = nr;
 		ran = ktdp_slot_is_gmem(slot) ?

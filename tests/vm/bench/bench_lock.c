@@ -29,6 +29,10 @@
 #define FULL_GPA	(4 * PAGE_1G)
 #define SKEW_GPA	(6 * PAGE_1G + PAGE_4K)
 #define HUGE_GPA	(8 * PAGE_1G)
+#define FOLIOS_GPA	(10 * PAGE_1G)
+#define FOLIOS_SIZE	(4 * PAGE_2M)
+#define FOLIO_PIECE	0x20000UL
+#define SHMEM_THP	"/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 #define WIDE_END	(1UL << 40)
 #define WIDE_GPA	0x7000UL		/* after the boot slot */
 #define REPEATS		3
@@ -36,10 +40,10 @@
 /* All of a table's entries are looked at, and some are changed. */
 #define LIMIT		5000.0
 
-enum { SLOT_SMALL = 1, SLOT_FULL, SLOT_HUGE, SLOT_THP };
+enum { SLOT_SMALL = 1, SLOT_FULL, SLOT_HUGE, SLOT_THP, SLOT_FOLIOS };
 
 static struct vm vm, wide;
-static struct mem small, full, thp, huge, vast;
+static struct mem small, full, thp, huge, vast, folios;
 static int tdp, wide_tdp = -1, kmod, handle;
 static double worst;		/* instructions */
 
@@ -201,6 +205,29 @@ static void seed_prepare_logged(void)
 {
 	small_log_on();
 	seed_prepare();
+}
+
+/* The end of each folio of 2M is all of it that is mapped. */
+static void folios_prepare(void)
+{
+	uint64_t end;
+
+	take_back(&folios, FOLIOS_SIZE);
+	for (end = FOLIOS_GPA + PAGE_2M; end <= FOLIOS_GPA + FOLIOS_SIZE; end += PAGE_2M)
+		if (guest_touch(&vm, end - FOLIO_PIECE, FOLIO_PIECE))
+			bail("the guest failed");
+	close(tdp);
+}
+
+static void folios_unmap(void)
+{
+	vm_unmap(&vm, SLOT_FOLIOS);
+	vm_map(&vm, SLOT_FOLIOS, FOLIOS_GPA, &folios);
+}
+
+static void folios_fault(void)
+{
+	prefault(tdp, FOLIOS_GPA, FOLIOS_SIZE, ACC_W);
 }
 
 static void seed(void)
@@ -376,6 +403,7 @@ static const struct op ops[] = {
 	{ "fault of a 1G page", huge_unmap, huge_fault },
 	{ "prefault of 2M in 4K pages", small_unmap, fault_window },
 	{ "vCPU's faults, 32M in 4K pages", guest_prepare, guest_small },
+	{ "prefault of large folios in 4K pages", folios_unmap, folios_fault },
 	{ "zap of a page", small_map, zap_page },
 	{ "zap of 1M", small_map, zap_half_window },
 	{ "zap of 2M", small_map, zap_window },
@@ -383,6 +411,7 @@ static const struct op ops[] = {
 	{ "prefault of 32M that logs", small_logged, fault_small },
 	{ "harvest of the log", harvest_prepare, harvest },
 	{ "seeding 32M that logs", seed_prepare_logged, seed },
+	{ "seeding ends of large folios", folios_prepare, seed },
 	{ "teardown, 32M", teardown_prepare, teardown },
 	{ "shrinker, 32M", shrink_prepare, shrink },
 	{ "slot of 1G deleted", full_map, full_delete },
@@ -395,6 +424,19 @@ static const struct op ops[] = {
 	{ "worst slot of 1T deleted", wide_map, wide_delete },
 	{ "slot of 512G that logs, first write", top_map, top_write },
 };
+
+/* Where they are not aligned, the host maps huge pages of a file by small ones. */
+static void folios_open(void)
+{
+	int fd = must(memfd_create("folios", MFD_CLOEXEC));
+
+	must(ftruncate(fd, FOLIOS_SIZE));
+	must(sys_write(SHMEM_THP, "force"));
+	must(fallocate(fd, 0, 0, FOLIOS_SIZE));
+	must(sys_write(SHMEM_THP, "never"));
+	mem_new(&folios, FOLIOS_SIZE, PAGE_4K, MAP_SHARED, fd);
+	vm_map(&vm, SLOT_FOLIOS, FOLIOS_GPA, &folios);
+}
 
 static void setup(void)
 {
@@ -412,6 +454,7 @@ static void setup(void)
 	vm_map(&vm, SLOT_SMALL, GPA, &small);
 	vm_map(&vm, SLOT_THP, HUGE_GPA + PAGE_1G, &thp);
 	vm_map(&vm, SLOT_HUGE, HUGE_GPA, &huge);
+	folios_open();
 	vm_map(&wide, 1, WIDE_GPA, &vast);
 
 	tdp = must(kvm_tdp_create(vm.fd, 0));
