@@ -40,12 +40,14 @@
  * may sleep for user space.
  */
 
+#include <linux/capability.h>
 #include <linux/kvm_host.h>
 #include <linux/kvm_tdp.h>
 #include <linux/kvm_tdp_fd.h>
 #include <linux/mmu_notifier.h>
 #include <linux/mutex.h>
 #include <linux/srcu.h>
+#include <linux/user_namespace.h>
 #include <linux/workqueue.h>
 #include <asm/kvm_exported_tdp.h>
 
@@ -105,6 +107,12 @@ struct kvm_exported_tdp {
 		atomic64_t replaced;
 	} stat;
 };
+
+/* Is the caller shown addresses of the host?  If not, there is nothing to be audited. */
+static inline bool ktdp_shows_host(void)
+{
+	return ns_capable_noaudit(&init_user_ns, CAP_SYS_ADMIN);
+}
 
 static inline struct mm_struct *ktdp_mm(const struct kvm_exported_tdp *tdp)
 {

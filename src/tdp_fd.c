@@ -109,8 +109,7 @@ static int ktdp_fd_info(struct ktdp_ioctl_call *call)
 	info->level = fmt->level;
 	info->max_huge_page_level = fmt->max_leaf_level;
 	info->as_id = tdp->as_id;
-	info->root_hpa = capable(CAP_SYS_ADMIN) ?
-			 ktdp_entries_to_hpa(tdp->table.root) : 0;
+	info->root_hpa = ktdp_shows_host() ? ktdp_entries_to_hpa(tdp->table.root) : 0;
 	memcpy(info->rsvd_bits_mask, fmt->rsvd, sizeof(info->rsvd_bits_mask));
 	info->eager = tdp->eager_state;
 	info->pad = 0;
@@ -191,7 +190,7 @@ static int ktdp_fd_importers(struct ktdp_ioctl_call *call)
 static void ktdp_fd_read_stats(struct kvm_exported_tdp *tdp, struct kvm_tdp_stats *stats)
 {
 	ktdp_export_stats(tdp, stats);
-	if (!capable(CAP_SYS_ADMIN))
+	if (!ktdp_shows_host())
 		stats->eager_foreign = 0;
 }
 

@@ -3,7 +3,6 @@
  * KVM_TDP_READ_MAP: the table as runs of like leaves, read under RCU.
  */
 
-#include <linux/capability.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -115,7 +114,7 @@ int ktdp_map_read(struct kvm_exported_tdp *tdp, struct kvm_tdp_map *map)
 		.tdp = tdp,
 		.gfn = map->gpa >> PAGE_SHIFT,
 		.end = min(end, limit),
-		.show_hpa = capable(CAP_SYS_ADMIN),
+		.show_hpa = ktdp_shows_host(),
 	};
 	u32 room = map->nr_runs, done = 0;
 	int ret = 0;

@@ -3,7 +3,6 @@
  * KVM_TDP_READ_SLOTS: where the guest has memory, and what that is in the host.
  */
 
-#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/hugetlb_inline.h>
 #include <linux/magic.h>
@@ -48,7 +47,7 @@ static int ktdp_slots_batch(struct kvm_exported_tdp *tdp, u64 gfn,
 			    struct kvm_tdp_slot *slots, unsigned int *nr)
 {
 	struct mm_struct *mm = ktdp_mm(tdp);
-	bool show_hva = current->mm == mm || capable(CAP_SYS_ADMIN);
+	bool show_hva = current->mm == mm || ktdp_shows_host();
 	unsigned int i;
 	int ret = 0;
 

@@ -541,6 +541,47 @@ static void test_log(void)
 	close(klog);
 }
 
+static int audit_kmod;
+
+static int no_slot(const struct kvm_tdp_slot *slot, void *unused)
+{
+	return 0;
+}
+
+static int no_run(const struct kvm_tdp_run *run, void *unused)
+{
+	return 0;
+}
+
+/* Calls of capable(), which has a no in the audit log: of what may be shown, and refused. */
+static int show_all(void)
+{
+	const struct kmod_point at = { .symbol = "capable", .skip = KMOD_COUNT_ONLY };
+	unsigned int shown, refused;
+	struct kvm_tdp_verify verify;
+	struct kvm_tdp_info info;
+
+	kmod_stop(audit_kmod, 0, &at, gettid());
+	must(kvm_tdp_get_info(bed.tdp, &info));
+	ktdp_stats(bed.tdp);
+	must(kvm_tdp_read_runs(bed.tdp, GPA, SIZE, no_run, NULL));
+	must(kvm_tdp_read_slots(bed.tdp, 0, no_slot, NULL));
+	shown = kmod_passes(audit_kmod, 0);
+	kvm_tdp_verify_range(bed.tdp, GPA, SIZE, &verify);
+	refused = kmod_passes(audit_kmod, 0) - shown;
+	kmod_unstop(audit_kmod, 0);
+	return 10 * shown + refused;
+}
+
+static void test_audit(void)
+{
+	audit_kmod = kmod_open();
+	begin();
+	is(as_nobody(show_all), 1, "only what is refused is for the audit log");
+	end();
+	close(audit_kmod);
+}
+
 static const struct tap_case cases[] = {
 	{ "nodes", test_nodes },
 	{ "rule", test_rule },
@@ -549,6 +590,7 @@ static const struct tap_case cases[] = {
 	{ "fdinfo", test_fdinfo },
 	{ "tracepoints", test_tracepoints },
 	{ "log", test_log },
+	{ "audit", test_audit },
 };
 
 int main(int argc, char **argv)
