@@ -5,8 +5,8 @@
 # first line of its report and the last; and the next one after it is said that
 # a victim is busy and cannot be reaped, that a node has no page for a migration
 # to it (nothing of ours asks for a node), that KVM found no page without waiting for
-# the split of a leaf (nothing of ours is of that mode), or that our slab cache could
-# not be created. Any other, and all else, stays; but for the "corruption" of memory that a
+# the split of a leaf, or VT-d's driver for a table (nothing of ours is of these modes), or
+# that our slab cache could not be created. Any other, and all else, stays; but for the "corruption" of memory that a
 # test has declared broken, and that is touched then, the warning of a hook that a test
 # has said to call wrongly, the one with which later kernels meet the topology of Bochs'
 # CPUs, at their first instant, and those of 6.1.192, with lockdep, when a mapping of
@@ -17,6 +17,7 @@
 /\] oom_reaper: unable to reap pid:/ { other++ }
 /: page allocation failure: order:0, mode:.*__GFP_THISNODE/ { other++ }
 /: page allocation failure: order:0, mode:0x[0-9a-f]+\(GFP_NOWAIT\|__GFP_ZERO\|__GFP_ACCOUNT\)/ { other++ }
+/: page allocation failure: order:0, mode:0x[0-9a-f]+\(GFP_ATOMIC\|__GFP_ZERO\)/ { other++ }
 /\] kmem_cache_create[a-z_]*\(ktdp_table\) failed with error -(12|22)$/ { other++ }
 /Call Trace:$/ && oom { oom--; $0 = "" }
 /Call Trace:$/ && other { other--; $0 = "" }

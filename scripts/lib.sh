@@ -108,11 +108,19 @@ apt_use() {
 # Not what is only a name that others depend on.
 apt_knows() { apt_cache show --no-all-versions "$1" 2>/dev/null | grep '^Filename:' >/dev/null; }
 
-# apt_lists PKG: the apt lists are there and know PKG. Another may be at them: what it
-# has made by then is looked at first.
+# Another may be at the lists: what it has made by then is looked at.
+apt_knows_at_last() { apt_knows "$1" || (take_lock apt-lists && apt_knows "$1"); }
+
+# apt_lists PKG: the apt lists are there and know PKG. An update that has failed for some
+# is none to apt.
 apt_lists() {
-	apt_knows "$1" || (take_lock apt-lists && apt_knows "$1") ||
-		{ apt_update && apt_knows "$1"; } || die "apt knows no package $1"
+	local wait
+	! apt_knows_at_last "$1" || return 0
+	for wait in 0 10; do
+		sleep $wait
+		! { apt_update && apt_knows "$1"; } || return 0
+	done
+	die "apt knows no package $1"
 }
 
 # with_fresh_lists COMMAND...: a mirror drops superseded packages, so a failure

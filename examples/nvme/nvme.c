@@ -80,6 +80,11 @@ static bool is_late(time_t *since)
 	return now.tv_sec - *since > TIMEOUT;
 }
 
+static bool is_completed(const struct nvme_queue *queue)
+{
+	return (queue->completions[queue->head].status & 1) == queue->phase;
+}
+
 /* Whoever does not see the completion must not trust the device with the memory. */
 static int submit(struct nvme *nvme, struct nvme_queue *queue, const struct nvme_command *command)
 {
@@ -89,8 +94,8 @@ static int submit(struct nvme *nvme, struct nvme_queue *queue, const struct nvme
 	queue->tail = (queue->tail + 1) % DEPTH;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	vfio_write32(&nvme->vfio, queue->doorbell, queue->tail);
-	while ((queue->completions[queue->head].status & 1) != queue->phase)
-		if (is_late(&since))
+	while (!is_completed(queue))
+		if (is_late(&since) && !is_completed(queue))
 			return -ETIMEDOUT;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	nvme->status = queue->completions[queue->head].status >> 1;

@@ -98,7 +98,7 @@ end() {
 	kill "$keeper"
 	wait "$keeper" 2>/dev/null
 	do_it rmmod "$@"
-	if dmesg | grep -F -f /etc/kernel-log-bad; then
+	if dmesg | awk -f /etc/kernel-log.awk | grep -F -f /etc/kernel-log-bad; then
 		fail "the kernel log is not clean"
 	fi
 	echo

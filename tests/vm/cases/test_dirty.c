@@ -395,7 +395,8 @@ static struct set harvest_due(void)
 #define RACE_ROUNDS	1000
 
 /*
- * The log goes on and off under a guest and an engine that write.
+ * The log goes on and off under a guest and an engine that write, until each page was
+ * logged, and one of the engine's before it was harvested.
  * Return: pages that were logged once at least.
  */
 static struct set race(void)
@@ -409,7 +410,7 @@ static struct set race(void)
 	vm_spin(&bed.vm, base, GUEST_PAGES * PAGE_4K, GEN(9));
 	writer_start(mode);
 	for (until = sys_now() + 2500; sys_now() < until || rounds < 8 ||
-	     (seen.words[0] != all && rounds < RACE_ROUNDS); rounds++) {
+	     ((seen.words[0] != all || !writer.due) && rounds < RACE_ROUNDS); rounds++) {
 		usleep(rand() % 2000);
 		ret |= log_switch(SLOT, true);
 		__atomic_fetch_add(&writer.phase, 2, __ATOMIC_SEQ_CST);

@@ -15,6 +15,7 @@
 
 #define GPA	bed_gpa
 #include "eager.h"
+#include "ksm.h"
 #include "kmod.h"
 #include "sys.h"
 
@@ -23,7 +24,6 @@
 #define PAGES	(LITTLE / PAGE_4K)
 #define RO	(ACC_R | ACC_X)
 #define APIC	0xfee00000UL
-#define KSM	"/sys/kernel/mm/ksm/"
 #define EAGER	"/sys/module/kvm_tdp/parameters/eager"
 
 static struct bed bed;
@@ -171,20 +171,6 @@ static void test_private_file(void)
 	end();
 }
 
-static bool ksm_merges(void)
-{
-	unsigned int ms = 10000;
-
-	must(madvise(mem.hva, LITTLE, MADV_MERGEABLE));
-	if (sys_write(KSM "sleep_millisecs", "1") ||
-	    sys_write(KSM "pages_to_scan", "1000") || sys_write(KSM "run", "1"))
-		bail("no KSM");
-	while (mem_hpa(mem.hva) != mem_hpa(mem.hva + PAGE_4K) && sys_step(&ms))
-		;
-	sys_write(KSM "run", "0");
-	return mem_hpa(mem.hva) == mem_hpa(mem.hva + PAGE_4K);
-}
-
 static void test_ksm(void)
 {
 	mem_small(&mem, PAGE_2M);
@@ -192,7 +178,10 @@ static void test_ksm(void)
 	begin("KSM");
 	is(guest_touch(&bed.vm, GPA, LITTLE), 0, T("guest reads"));
 	check_followed(LITTLE, 1, ALL_ACCESS);
-	ok(ksm_merges(), T("the host merges"));
+	must(madvise(mem.hva, LITTLE, MADV_MERGEABLE));
+	ksm_start();
+	ok(ksm_merges(mem.hva, LITTLE), T("the host merges"));
+	ksm_set("run", "0");
 	is(guest_touch(&bed.vm, GPA, LITTLE), 0, T("guest reads again"));
 	is(ktdp_hpa(bed.tdp, GPA), ktdp_hpa(bed.tdp, GPA + PAGE_4K),
 	   T("all of it is one page"));

@@ -431,8 +431,8 @@ static void test_device(void)
 	munmap(own, PAGE_2M);
 	bed_close(&bed);
 	mem_free(&mem);
-	must(sys_delete_module("kvm_tdp_vfio"));
-	must(sys_delete_module("kvm_tdp_iommu"));
+	must(sys_unload("kvm_tdp_vfio"));
+	must(sys_unload("kvm_tdp_iommu"));
 }
 
 static const struct tap_case cases[] = {

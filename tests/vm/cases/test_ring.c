@@ -405,7 +405,7 @@ static void check_held(const struct held *held)
 	take(STEP_TDP);
 	slow_hold(&slow);
 	attempt_begin(&attempt, held_write);
-	waits = slow_is_waiting(&slow, 2000);
+	waits = slow_is_waiting(&slow, write_answer() ? 2000 : ATTEMPT_PATIENCE);
 	is(waits, !write_answer(), T("the fault waits, unless it is refused"));
 	for (step = held->steps; *step; step++)
 		held_step(*step);

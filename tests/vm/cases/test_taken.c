@@ -663,7 +663,7 @@ static void test_file_collapse(void)
 		return;
 	begin(mem_memfd, PAGE_2M);
 	is(ktdp_level(bed.tdp, GPA), 1, "small leaf first");
-	is(sys(madvise(mem.hva, PAGE_2M, MADV_COLLAPSE)), 0, "collapse");
+	is(mem_collapse(mem.hva), 0, "collapse");
 	check_gone("file collapse", GPA, PAGE_2M);
 	is(dma_check(bed.dma, GPA, PAGE_2M, GEN(1)), 0, "file collapse: data");
 	is(ktdp_level(bed.tdp, GPA), 2, "file collapse: huge leaf");
@@ -794,8 +794,10 @@ static void test_damon(void)
 	sys_swap();
 	begin(mem_small, SIZE);
 	damon_start();
+	/* It leaves alone those that are in another CPU's LRU batch. */
 	while (mem_any_present(mem.hva, mem.size) && sys_step(&ms))
-		;
+		if (ms % 500 == 0)
+			sys_drop_caches();
 	must(sys_write(KDAMOND "0/state", "off"));
 	damon_set(KDAMOND "nr_kdamonds", 0);
 	ok(!mem_any_present(mem.hva, mem.size), "DAMON has it paged out");

@@ -315,7 +315,7 @@ static void by_truncate(void)
 static void by_collapse(void)
 {
 	must(madvise(taken.hva, PAGE_2M, MADV_HUGEPAGE));
-	must(madvise(taken.hva, PAGE_2M, MADV_COLLAPSE));
+	must(mem_collapse(taken.hva));
 }
 
 static void by_delete(void)
@@ -736,6 +736,7 @@ static void test_unload(void)
 {
 	const struct kmod_point at = { .symbol = "down_read_killable" };
 	struct actor caller, remover;
+	unsigned int ms = ACTOR_PATIENCE;
 
 	actor_start(&caller, 1);
 	actor_start(&remover, 0);
@@ -744,7 +745,9 @@ static void test_unload(void)
 	ok(kmod_is_stopped(kmod, 0, ACTOR_PATIENCE), "a call is on its way");
 	vfio_close(&edu);
 	actor_begin(&remover, unload);
-	ok(actor_is_busy(&remover, 500) && is_in_vfio(remover.tid),
+	while (!is_in_vfio(remover.tid) && sys_step(&ms))
+		;
+	ok(is_in_vfio(remover.tid) && actor_is_busy(&remover, 500),
 	   "the module waits for it to be unloaded");
 	ok(kmod_go(kmod, 0), "the call goes on");
 	is(actor_end(&caller), -ENODEV, "there is no IOMMU any more");

@@ -269,6 +269,19 @@ bool mem_is_thp(const void *hva)
 	return huge;
 }
 
+int mem_collapse(void *hva)
+{
+	int ret, i;
+
+	for (i = 0; i < 50; i++) {
+		ret = sys(madvise(hva, PAGE_2M, MADV_COLLAPSE));
+		if (ret != -EAGAIN && ret != -EBUSY)
+			break;
+		usleep(1000);
+	}
+	return ret;
+}
+
 bool mem_any_present(const void *hva, size_t size)
 {
 	size_t off;

@@ -62,6 +62,8 @@ bool mem_is_swapped(const void *hva);
 bool mem_any_present(const void *hva, size_t size);
 bool mem_is_soft_dirty(const void *hva);
 bool mem_is_thp(const void *hva);
+/* MADV_COLLAPSE of 2M, more than once if pages are busy, in another CPU's LRU batch. */
+int mem_collapse(void *hva);
 /* Host physical address of its page; 0 if it is not present. */
 uint64_t mem_hpa(const void *hva);
 

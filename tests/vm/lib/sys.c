@@ -93,12 +93,12 @@ bool sys_has_ftrace_switch(void)
 
 int sys_ftrace_off(void)
 {
-	uint64_t until = sys_now() + 60000;
+	unsigned int ms = 60000;
 	int ret;
 
 	do {
 		ret = sys_write(SYS_FTRACE, "0");
-	} while (ret == -EBUSY && sys_now() < until && !usleep(20000));
+	} while (ret == -EBUSY && sys_step(&ms));
 	return ret;
 }
 

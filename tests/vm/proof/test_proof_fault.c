@@ -112,8 +112,11 @@ static void check_changed(const struct change *change, int ret)
 /* The host is at it, and the fault waits. */
 static int end_both(void)
 {
+	unsigned int ms = ACTOR_PATIENCE;
 	int ret;
 
+	while (!retries() && sys_step(&ms))
+		;
 	ok(actor_is_busy(&p.filler, 100), T("the fault waits"));
 	check_absent();
 	proof_go(HOST);

@@ -186,7 +186,7 @@ static void wait_for_end(unsigned int seconds)
 {
 	uint64_t began = sys_now(), length = seconds * 1000ULL, gone, next = REPORT;
 	bool all = seconds < LONG * stress_slowness || !sys_alone();
-	unsigned int more = length;	/* in steps: see sys_step */
+	unsigned int more = 4 * length;	/* in steps: see sys_step */
 
 	while ((gone = sys_now() - began) < length || (!all && sys_step(&more))) {
 		if (gone < length)

@@ -42,10 +42,14 @@ static void nurse_reap(pid_t pid)
 	close(pidfd);
 }
 
-/* Of the whole machine seldom: all others stand still for it, or for too long. */
+/*
+ * Of the whole machine seldom: all others stand still for it, or for too long.  The other
+ * comes first.
+ */
 static bool nurse_starve(struct vmm *vmm, uint64_t step)
 {
-	bool machine = step % OOM_GLOBAL == OOM_EVERY || !figure(FIG_OOM);
+	bool machine = figure(FIG_OOM_GROUP) &&
+		       (step % OOM_GLOBAL == OOM_EVERY || !figure(FIG_OOM));
 
 	return scarce_kill(vmm, stress_slowness > 1 || !machine);
 }
@@ -54,7 +58,8 @@ static bool nurse_end(struct vmm *vmm, struct dice *dice, uint64_t step)
 {
 	if (sys_alone() && step % OOM_EVERY == 0 && nurse_starve(vmm, step))
 		return vmm_kill(vmm);
-	if (dice_one_in(dice, 4))
+	/* The first is killed: a short storm may have no other. */
+	if (step > 1 && dice_one_in(dice, 4))
 		return vmm_exit(vmm);
 	count(FIG_KILLS, 1);
 	if (dice_roll(dice, 2))

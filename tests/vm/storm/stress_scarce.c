@@ -19,7 +19,7 @@
 #define SWAP_ENOUGH	(16UL << 10)	/* kB of it: the host reclaims */
 #define PREFER_WRITER	PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP
 #define PATIENCE	2000		/* ms */
-#define HOG_PATIENCE	600000		/* ms; all others are slow meanwhile */
+#define HOG_PATIENCE	60000		/* steps; all others are slow meanwhile */
 #define CHUNK		(4UL << 20)
 #define GROUP		"/sys/fs/cgroup/scarce"
 #define GROUP_LIMIT	"16777216"
@@ -105,7 +105,7 @@ static unsigned long oom_kills(void)
 
 static pid_t hog_start(bool group, unsigned long swap)
 {
-	uint64_t end = sys_now() + HOG_PATIENCE;
+	unsigned int steps = HOG_PATIENCE;
 	unsigned long kills = oom_kills();
 	pid_t pid = must(fork());
 
@@ -120,7 +120,7 @@ static pid_t hog_start(bool group, unsigned long swap)
 	 * itself asks.
 	 */
 	mlockall(MCL_FUTURE);
-	while (swap_used() < swap && oom_kills() == kills && sys_now() < end)
+	while (swap_used() < swap && oom_kills() == kills && sys_step(&steps))
 		mmap(NULL, CHUNK, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	usleep(100000);
