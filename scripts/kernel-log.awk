@@ -5,12 +5,13 @@
 # first line of its report and the last; and the next one after it is said that
 # a victim is busy and cannot be reaped, that a node has no page for a migration
 # to it (nothing of ours asks for a node), that KVM found no page without waiting for
-# the split of a leaf, or VT-d's driver for a table (nothing of ours is of these modes), or
-# that our slab cache could not be created. Any other, and all else, stays; but for the "corruption" of memory that a
-# test has declared broken, and that is touched then, the warning of a hook that a test
-# has said to call wrongly, the one with which later kernels meet the topology of Bochs'
-# CPUs, at their first instant, and those of 6.1.192, with lockdep, when a mapping of
-# hugetlb is split: its __vma_adjust() does that before it takes the lock.
+# the split of a leaf, or VT-d's driver for a table (nothing of ours is of these modes),
+# or that our slab cache could not be created. Any other, and all else, stays; but for
+# the "corruption" of memory that a test has declared broken, and that is touched then,
+# the warning of a hook that a test has said to call wrongly, the one with which later
+# kernels meet the topology of Bochs' CPUs, at their first instant, and those of 6.1.192,
+# with lockdep, when a mapping of hugetlb is split: its __vma_adjust() does that before it
+# takes the lock.
 
 / invoked oom-killer: / { oom++ }
 /(Out of memory|Memory cgroup out of memory).*: Killed process / { oom = 0 }

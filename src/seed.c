@@ -109,13 +109,16 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 			     const struct ktdp_kvm_root *root, const u64 *sptep)
 {
 	unsigned int left = KTDP_ENTRIES - ktdp_level_index(gfn, KTDP_LEVEL_4K);
+	const struct kvm_memory_slot *slot = NULL;
 	unsigned int nr, done;
-	const struct kvm_memory_slot *slot;
 	bool ran;
 
 	for (; left; left -= nr, gfn += nr, sptep += nr) {
 		nr = 1;
-		if (!(READ_ONCE(*sptep) & KTDP_SPTE_PRESENT) ||
+		if (!(READ_ONCE(*sptep) & KTDP_SPTE_PRESENT))
+			continue;
+		/* What was found in this read section is good to its end. */
+		if ((!slot || gfn - slot->base_gfn >= slot->npages) &&
 		    ktdp_kvm_slot(tdp, gfn, &slot))
 			continue;
 		nr = min3(left, (unsigned int)KTDP_SEED_ENTRIES,
