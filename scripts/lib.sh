@@ -113,15 +113,7 @@ apt_knows_at_last() { apt_knows "$1" || (take_lock apt-lists && apt_knows "$1");
 
 # apt_lists PKG: the apt lists are there and know PKG. An update that has failed for some
 # is none to apt.
-apt_lists() {
-	local wait
-	! apt_knows_at_last "$1" || return 0
-	for wait in 0 10; do
-		sleep $wait
-		! { apt_update && apt_knows "$1"; } || return 0
-	done
-	die "apt knows no package $1"
-}
+apt_lists() { with_fresh_lists apt_knows_at_last "$1" || die "apt knows no package $1"; }
 
 # with_fresh_lists COMMAND...: a mirror drops superseded packages, so a failure
 # is first blamed on stale lists.

@@ -6,7 +6,7 @@
 #include <linux/memremap.h>
 #include <linux/pagemap.h>
 
-#include "compat/host.h"
+#include "compat/pfn.h"
 #include "pfn.h"
 
 /*

@@ -13,6 +13,12 @@
 #include "pool.h"
 #include "revoke.h"
 
+static void ktdp_taken_widen(struct ktdp_taken *taken, u64 start, u64 end)
+{
+	taken->start = taken->end ? min(taken->start, start) : start;
+	taken->end = max(taken->end, end);
+}
+
 /**
  * ktdp_revoke_take() - take access away, of which ktdp_revoke_tell() has to tell
  * @tdp: the exported TDP
@@ -34,10 +40,7 @@ void ktdp_revoke_take(struct kvm_exported_tdp *tdp, u64 start, u64 end,
 	if (!ktdp_table_revoke(&tdp->table, start, end, &taken->ours))
 		return;
 	mask = ktdp_level_mask(READ_ONCE(tdp->table.leaf_level));
-	start &= ~mask;
-	end = (end + mask) & ~mask;
-	taken->start = taken->end ? min(taken->start, start) : start;
-	taken->end = max(taken->end, end);
+	ktdp_taken_widen(taken, start & ~mask, (end + mask) & ~mask);
 }
 
 /**
@@ -55,19 +58,17 @@ void ktdp_revoke_tell(struct kvm_exported_tdp *tdp, struct ktdp_taken *taken)
 {
 	bool may_sleep = taken->flags & KTDP_REVOKE_MAY_SLEEP;
 	struct ktdp_revoke *ours = &taken->ours;
-	u64 start = ours->start, end = ours->end;
 
-	if (taken->end) {
-		start = end ? min(start, taken->start) : taken->start;
-		end = max(end, taken->end);
-	}
-	if (!end)
+	if (ours->end)
+		ktdp_taken_widen(taken, ours->start, ours->end);
+	if (!taken->end)
 		return;
-	if (end >= tdp->table.fmt.gfn_end)
+	if (taken->end >= tdp->table.fmt.gfn_end)
 		ktdp_importers_invalidate(tdp, 0, -1UL, may_sleep);
 	else
-		ktdp_importers_invalidate(tdp, start << PAGE_SHIFT,
-					  (end - start) << PAGE_SHIFT, may_sleep);
+		ktdp_importers_invalidate(tdp, taken->start << PAGE_SHIFT,
+					  (taken->end - taken->start) << PAGE_SHIFT,
+					  may_sleep);
 	if (ours->end) {
 		ktdp_pool_free_detached(tdp, &ours->detached);
 		/* The callbacks have returned; pairs with ktdp_table_revoke()'s acquire. */

@@ -14,7 +14,7 @@
 /* Ranges that were revoked, and importers are yet to be told of.  Zero, but for the flags. */
 struct ktdp_taken {
 	unsigned int flags;
-	u64 start;		/* gfns, of which others are about to tell */
+	u64 start;		/* gfns, of which others are about to tell; and ours, in the end */
 	u64 end;
 	struct ktdp_revoke ours;
 };

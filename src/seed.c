@@ -117,7 +117,7 @@ static void ktdp_seed_window(struct kvm_exported_tdp *tdp, u64 gfn,
 		nr = 1;
 		if (!(READ_ONCE(*sptep) & KTDP_SPTE_PRESENT))
 			continue;
-		/* What was found in this read section is good to its end. */
+		/* Found in this read section, it is good to its end. */
 		if ((!slot || gfn - slot->base_gfn >= slot->npages) &&
 		    ktdp_kvm_slot(tdp, gfn, &slot))
 			continue;

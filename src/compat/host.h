@@ -2,7 +2,6 @@
 #ifndef _KTDP_COMPAT_HOST_H
 #define _KTDP_COMPAT_HOST_H
 
-#include <linux/mm.h>
 #include <linux/pgtable.h>
 
 #include "facts.h"
@@ -20,18 +19,5 @@
 #else
 #define KTDP_HOST_HAS_RCU_TABLES	false
 #endif
-
-/*
- * Does user space have a page of @folio's, this one at least?  For that folio_mapped() of
- * 6.1 looks at all of them.
- */
-static inline bool ktdp_folio_is_mapped(const struct folio *folio, u64 pfn)
-{
-#ifdef KTDP_HAS_PAGE_MAPCOUNT
-	return page_mapcount(pfn_to_page(pfn)) > 0;
-#else
-	return folio_mapped(folio);
-#endif
-}
 
 #endif /* _KTDP_COMPAT_HOST_H */

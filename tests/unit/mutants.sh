@@ -38,6 +38,7 @@ build() {
 complaint() {
 	local log=$1 status=$2
 
+	# Of timeout(1), of SIGXCPU.
 	if [ "$status" = 124 ] || [ "$status" = 152 ]; then
 		echo "endless"
 	else
