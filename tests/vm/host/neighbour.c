@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 		    guest_check(&vm, GPA, SIZE, round))
 			bail("round %u", round);
 		tell(file, round);
-		usleep(20000);
+		usleep(500000);	/* all in between is for what is tested */
 	}
 	vm_close(&vm);
 	return 0;

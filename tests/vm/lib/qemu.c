@@ -16,6 +16,8 @@
 #include "tap.h"
 
 #define QEMU_PATIENCE	600000	/* ms; a debug kernel is slow */
+/* ms between two looks: each takes the guest from its CPU, which costs an emulator dearly. */
+#define QEMU_LOOK	100
 
 #define MONITOR		"/tmp/qemu.sock"
 #define CONSOLE		"/tmp/guest.log"
@@ -63,25 +65,26 @@ static void qemu_exec(unsigned int vcpus)
 	_exit(127);
 }
 
-/* Once more round a loop that waits for QEMU, in steps of sys_step(). */
-static void qemu_be_patient(struct qemu *qemu, unsigned int *ms)
+/* Once more round a loop that waits for QEMU. */
+static void qemu_be_patient(struct qemu *qemu, unsigned int *looks)
 {
 	int status;
 
 	if (waitpid(qemu->pid, &status, WNOHANG))
 		qemu_bail("it has ended");
-	if (!sys_step(ms))
+	if (!(*looks)--)
 		qemu_bail("no patience left");
+	usleep(QEMU_LOOK * 1000);
 }
 
 static void qemu_connect(struct qemu *qemu)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = MONITOR };
-	unsigned int ms = QEMU_PATIENCE;
+	unsigned int looks = QEMU_PATIENCE / QEMU_LOOK;
 
 	qemu->monitor = must(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
 	while (connect(qemu->monitor, (struct sockaddr *)&addr, sizeof(addr)))
-		qemu_be_patient(qemu, &ms);
+		qemu_be_patient(qemu, &looks);
 }
 
 /* QMP talks in lines; no line here is long. */
@@ -190,8 +193,8 @@ bool qemu_has_printed(const char *line)
 
 void qemu_wait_for(struct qemu *qemu, const char *line)
 {
-	unsigned int ms = QEMU_PATIENCE;
+	unsigned int looks = QEMU_PATIENCE / QEMU_LOOK;
 
 	while (!qemu_has_printed(line))
-		qemu_be_patient(qemu, &ms);
+		qemu_be_patient(qemu, &looks);
 }
