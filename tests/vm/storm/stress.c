@@ -3,9 +3,9 @@
  * usage: stress [MINUTES [SEED [SLOWNESS]]]
  *
  * The storm, see stress.h.  In a run that is long enough everything that can
- * happen has to happen; on a slow machine it goes on until then, up to twice as
- * long.  The same seed gives each thread the same sequence
- * of acts; how the threads meet is up to the scheduler.
+ * happen has to happen; on a slow machine it goes on until then, for up to four
+ * times as many steps again.  The same seed gives each thread the same sequence of
+ * acts; how the threads meet is up to the scheduler.
  *
  * On a machine that is not there for tests alone (sys_alone()) nothing is done to all of
  * it, no memory is taken from others, and no device; then not everything happens.
