@@ -3,8 +3,8 @@
 #define _KTDP_COMPAT_VFIO_H
 
 /*
- * The interface of backends of VFIO containers is in no header that is installed:
- * drivers/vfio/vfio.h, from 6.1 (compared with its BTF) to 7.3.
+ * The interface of backends of VFIO containers is in no header that is installed, so no
+ * fact can ask for it: drivers/vfio/vfio.h, from 6.1 to 7.3.  tests/btf compares.
  */
 
 #include <linux/eventfd.h>
