@@ -155,7 +155,8 @@ class Invalidations(NamedTuple):
 class Watch(Iterator[Invalidations]):
     """Looks every interval seconds at the counters of an engine that is told of each
     invalidation of what the table maps, from when it is made. It ends when the VM has
-    gone, and when for timeout seconds there was none. The Guest has to stay open.
+    gone, and all with it, whether or not that was told yet; and when for timeout seconds
+    there was none. The Guest has to stay open.
     """
 
     def __init__(self, guest: Guest, interval: float, timeout: float | None) -> None:
@@ -164,7 +165,7 @@ class Watch(Iterator[Invalidations]):
         self._timeout = timeout
         self._engine = guest.engine()
         self._seen = self._engine.stats()
-        self._over = not self._is_there()
+        self._over = False
 
     def _is_there(self) -> bool:
         # The engine may be had, so it is no permission that lacks.
@@ -189,17 +190,18 @@ class Watch(Iterator[Invalidations]):
     def __next__(self) -> Invalidations:
         end = None if self._timeout is None else time.monotonic() + self._timeout
         while not self._over:
+            self._over = not self._is_there()
             seen, now = self._seen, self._engine.stats()
             if now.invalidations != seen.invalidations:
                 self._seen = now
-                full = now.full_invalidations - seen.full_invalidations
-                self._over = bool(full) and not self._is_there()
                 return Invalidations(now.invalidations - seen.invalidations,
                                      now.invalidated_bytes - seen.invalidated_bytes,
-                                     full, now.last_start, now.last_length)
+                                     now.full_invalidations - seen.full_invalidations,
+                                     now.last_start, now.last_length)
             if end is not None and time.monotonic() >= end:
                 break
-            time.sleep(self._interval)
+            if not self._over:
+                time.sleep(self._interval)
         self.close()
         raise StopIteration
 
