@@ -228,7 +228,7 @@ static bool is_filled(unsigned int ms)
 static void check_life(const char *what)
 {
 	unsigned int i, wrong = 0, filled = 0;
-	uint64_t until = sys_now() + 4000;
+	uint64_t until = sys_now() + 1000;
 
 	title = what;
 	for (i = 0; i < 8 || sys_now() < until; i++) {

@@ -220,7 +220,7 @@ static void test_storm(void)
 	begin();
 	for (i = 0; i < 2; i++)
 		must(-pthread_create(&threads[i], NULL, storm_thread, &storms[i]));
-	until = sys_now() + 4000;
+	until = sys_now() + 1500;
 	for (rounds = 0; sys_now() < until || (rounds < 10000 && !both_did(storms)); rounds++) {
 		vm_unmap(&bed.vm, 1);
 		left += !ktdp_absent(bed.tdp, GPA, SIZE);

@@ -297,7 +297,7 @@ static void test_live(void)
 	begin(0);
 	must(-pthread_create(&thread, NULL, churn_thread, &churn));
 	/* It is short of time where all of KVM's locks sleep (PREEMPT_RT). */
-	for (round = 0; round < 400 ||
+	for (round = 0; round < 150 ||
 	     (round < 4000 && (pages <= 100 ||
 			       __atomic_load_n(&churn.rounds, __ATOMIC_RELAXED) <= 100));
 	     round++) {

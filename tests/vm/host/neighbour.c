@@ -16,7 +16,7 @@
 #include "vm.h"
 
 #define GPA	0x140000000UL
-#define SIZE	(4 * PAGE_2M)
+#define SIZE	(64 * PAGE_4K)
 
 static bool ends;
 

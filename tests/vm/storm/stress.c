@@ -22,6 +22,7 @@
 
 #define PATIENCE	60000	/* ms; what hangs is told from what is slow */
 #define REPORT		30000	/* ms */
+#define LATE		5000	/* ms; from when all may have happened */
 #define SCHED		"/sys/kernel/debug/sched/"
 #define LONG		120	/* s; enough for everything to happen */
 
@@ -194,7 +195,7 @@ static void wait_for_end(unsigned int seconds)
 		if (gone < next)
 			continue;
 		report(gone / 1000);
-		next += REPORT;
+		next += gone < length ? REPORT : LATE;
 		all = all || (gone >= length && all_done());
 	}
 	__atomic_store_n(stress_ended, true, __ATOMIC_RELAXED);

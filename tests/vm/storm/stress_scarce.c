@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -113,6 +114,8 @@ static pid_t hog_start(bool group, unsigned long swap)
 		return pid;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	process_mark(getpid(), SCORE_HOG, group);
+	/* All others wait for what it has to do. */
+	setpriority(PRIO_PROCESS, 0, -20);
 	/*
 	 * What is mapped is there at once, and others are swapped for it.  Once the OOM
 	 * killer has chosen, what its victim gives is left to those that wait for it: it
