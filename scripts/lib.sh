@@ -249,6 +249,17 @@ copy_sources() {
 	copy_tree "$1" Makefile Kbuild dkms.conf include src tests/kmod examples/edu examples/importer
 }
 
+# unpacked FILE: its contents, whatever the kernel or module is packed with.
+unpacked() {
+	case $(od -An -tx1 -N4 "$1" | tr -d ' ') in
+	fd377a58) xz -dc "$1" ;;
+	28b52ffd) zstd -dqc "$1" ;;
+	02214c18) lz4 -dqc "$1" ;;
+	1f8b*) gzip -dc "$1" ;;
+	*) cat "$1" ;;
+	esac
+}
+
 # module_name FILE KERNEL-DIR: the name of a module that is built elsewhere, if it is for
 # that kernel.
 module_name() {

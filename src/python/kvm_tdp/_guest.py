@@ -198,10 +198,9 @@ class Watch(Iterator[Invalidations]):
                                      now.invalidated_bytes - seen.invalidated_bytes,
                                      now.full_invalidations - seen.full_invalidations,
                                      now.last_start, now.last_length)
-            if end is not None and time.monotonic() >= end:
+            if self._over or (end is not None and time.monotonic() >= end):
                 break
-            if not self._over:
-                time.sleep(self._interval)
+            time.sleep(self._interval)
         self.close()
         raise StopIteration
 
