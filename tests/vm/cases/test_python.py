@@ -160,15 +160,26 @@ def test_watch(guest):
     same(list(guest.watch(0.01, timeout=0.05)), [], "a watch that sees nothing ends")
 
 
+def was_told_of_all(before, now):
+    return (now.full_invalidations > before.full_invalidations or
+            now.invalidated_bytes - before.invalidated_bytes >= SIZE)
+
+
 def test_gone(guest):
-    with guest.memory(write=True) as memory, guest.watch(0.01, PATIENCE) as watch:
+    with (guest.memory(write=True) as memory, guest.engine() as engine,
+          guest.watch(0.01, PATIENCE) as watch):
         guest.prefault(GPA, SIZE)
+        before = engine.stats()
         start = time.monotonic()
         os.kill(PID, signal.SIGKILL)
         list(watch)
         ok(time.monotonic() - start < PATIENCE, "a watch ends with the VM")
         same(list(watch), [], "for good")
         os.waitpid(PID, 0)
+        while not (told := was_told_of_all(before, engine.stats())) and \
+                time.monotonic() - start < PATIENCE:
+            time.sleep(0.01)
+        ok(told, "an engine is told of all that went")
         sentence = "the VM's process is exiting"
         fails(Gone, errno.EPERM, sentence, "read", memory.read, GPA, 8)
         fails(Gone, errno.EPERM, sentence, "write", memory.write, GPA, b"x")
